@@ -1,0 +1,6 @@
+"""Models of the accounts app, one module per aggregate."""
+
+from accounts.models.tokens import PersonalToken
+from accounts.models.users import User
+
+__all__ = ["PersonalToken", "User"]

@@ -1,0 +1,90 @@
+"""The person who signs in."""
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+
+from accounts.choices import Role
+from tradingdb.lib.fields import one_of
+
+# Trader changes beyond reading, as app.model; everything else a trader or viewer may only view.
+TRADER_CHANGES = frozenset({"bots.change_bot", "bots.change_position", "bots.change_trade", "bots.change_signal"})
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users by e-mail address."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a person; the address is kept in lower case, so that one person cannot be two."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create an admin; `manage.py createsuperuser` calls this."""
+        return self.create_user(email, password, role=Role.ADMIN, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """One person with an e-mail login and one of three roles."""
+
+    email = models.EmailField(max_length=100, unique=True, help_text="Login name, in lower case.")
+    full_name = models.CharField(max_length=150, blank=True, default="", db_default="")
+    role = models.CharField(max_length=20, choices=Role, default=Role.TRADER, db_default=Role.TRADER.value)
+    is_active = models.BooleanField(default=True, db_default=True, help_text="Off: no login, open sessions end.")
+    metadata = models.JSONField(default=dict, blank=True, db_default={}, help_text="Free notes of the integrations.")
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        db_table = "users"
+        ordering = ["email"]
+        constraints = [
+            one_of("role", Role, name="users_valid_role"),
+            models.UniqueConstraint(Lower("email"), name="users_unique_email_any_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_staff(self) -> bool:
+        """Every active person may open the control room; the role says what they may do there."""
+        return self.is_active
+
+    @property
+    def is_admin(self) -> bool:
+        return self.is_active and self.role == Role.ADMIN
+
+    @property
+    def may_intervene(self) -> bool:
+        """Pause bots, set halts, resolve cases, write reviews."""
+        return self.is_active and self.role in (Role.ADMIN, Role.TRADER)
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Answer from the role: admin all, trader and viewer every view, trader a few changes."""
+        if not self.is_active:
+            return False
+        if self.role == Role.ADMIN:
+            return True
+        if perm.partition(".")[2].startswith("view_"):
+            # Who may come in, and with what, is the admins' business alone.
+            return not perm.startswith("accounts.")
+        return self.role == Role.TRADER and perm in TRADER_CHANGES
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_active and (self.role == Role.ADMIN or app_label != "accounts")

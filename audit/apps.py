@@ -1,0 +1,8 @@
+"""What happened: events, risk events, and every action of a person."""
+
+from django.apps import AppConfig
+
+
+class AuditConfig(AppConfig):
+    name = "audit"
+    verbose_name = "Audit"

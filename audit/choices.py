@@ -1,0 +1,38 @@
+"""Closed sets of the audit app. Levels and states stand in upper case, as in seed 000."""
+
+from django.db import models
+
+
+class EventLevel(models.TextChoices):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class RiskType(models.TextChoices):
+    """The rule that was broken."""
+
+    DAILY_LOSS_LIMIT = "daily_loss_limit"
+    WEEKLY_LOSS_LIMIT = "weekly_loss_limit"
+    MONTHLY_LOSS_LIMIT = "monthly_loss_limit"
+    MAX_DRAWDOWN = "max_drawdown"
+    POSITION_LIMIT = "position_limit"
+    LEVERAGE_LIMIT = "leverage_limit"
+    EXPOSURE_LIMIT = "exposure_limit"
+    CONCENTRATION_LIMIT = "concentration_limit"
+    CONTROL_STATE = "control_state"
+    HALT_NOT_OBEYED = "halt_not_obeyed"
+    OVERFILL = "overfill"
+
+
+class RiskAction(models.TextChoices):
+    """What was done about it."""
+
+    POSITION_REDUCED = "position_reduced"
+    TRADING_HALTED = "trading_halted"
+    NEW_TRADES_BLOCKED = "new_trades_blocked"
+    LEVERAGE_REDUCED = "leverage_reduced"
+    ALERT_SENT = "alert_sent"
+    MANUAL_REVIEW_REQUIRED = "manual_review_required"

@@ -1,0 +1,53 @@
+"""Breaches of limits."""
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from audit.choices import RiskAction, RiskType
+from tradingdb.lib.fields import amount, one_of
+
+
+class RiskEvent(models.Model):
+    """One limit that a bot broke or was kept from breaking, and what was done."""
+
+    event_time = models.DateTimeField(default=timezone.now, db_default=Now())
+    bot_id = models.CharField(max_length=50, help_text="Text, not a foreign key: an audit row outlives its bot.")
+    symbol = models.CharField(max_length=40, blank=True, default="", db_default="")
+    order_id = models.CharField(max_length=100, blank=True, default="", db_default="")
+    risk_type = models.CharField(max_length=50, choices=RiskType)
+    current_value = amount(help_text="Value that broke the rule, in the rule's unit.")
+    limit_value = amount(help_text="The limit in force, in the same unit.")
+    threshold_pct = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, help_text="Percent of the limit in use (95 is 95 %)."
+    )
+    action_taken = models.CharField(max_length=100, choices=RiskAction)
+    positions_affected = models.IntegerField(default=0, db_default=0)
+    trades_cancelled = models.IntegerField(default=0, db_default=0)
+    details = models.JSONField(default=dict, blank=True, db_default={})
+    resolved = models.BooleanField(default=False, db_default=False)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
+    resolution_notes = models.TextField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "risk_events"
+        ordering = ["-event_time"]
+        constraints = [
+            one_of("risk_type", RiskType, name="risk_events_valid_type"),
+            one_of("action_taken", RiskAction, name="risk_events_valid_action"),
+            models.CheckConstraint(
+                condition=models.Q(resolved=False) | models.Q(resolved_at__isnull=False),
+                name="risk_events_resolved_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index("bot_id", models.F("event_time").desc(), name="idx_risk_events_bot_id"),
+            models.Index(models.F("event_time").desc(), name="idx_risk_events_time"),
+            models.Index(fields=["risk_type"], name="idx_risk_events_type"),
+            models.Index(fields=["event_time"], condition=models.Q(resolved=False), name="idx_risk_events_resolved"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.risk_type} of {self.bot_id}"

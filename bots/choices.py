@@ -1,0 +1,235 @@
+"""Closed sets of the ledger, with the seeds' words, and the table of allowed order moves."""
+
+from django.db import models
+
+
+class BotStatus(models.TextChoices):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
+
+class DeploymentMode(models.TextChoices):
+    LIVE = "live"
+    DEMO = "demo"
+    BACKTEST = "backtest"
+
+
+class Side(models.TextChoices):
+    """Direction of an order or a fill."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Direction(models.TextChoices):
+    """Direction of a position or a trade."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
+class OrderType(models.TextChoices):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class OrderStatus(models.TextChoices):
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    # Conditional orders: 131 of 243 real orders were in one of these, which seed 000 lacks.
+    UNTRIGGERED = "untriggered"
+    TRIGGERED = "triggered"
+    DEACTIVATED = "deactivated"
+
+
+class OrderIntent(models.TextChoices):
+    """Whether a bot asks for an order or tells of one that is already at the exchange."""
+
+    REQUEST = "request"
+    REPORT = "report"
+
+
+class OrderPurpose(models.TextChoices):
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    REDUCE_ONLY = "reduce_only"
+    SCALE_IN = "scale_in"
+    SCALE_OUT = "scale_out"
+
+
+class Liquidity(models.TextChoices):
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class PositionStatus(models.TextChoices):
+    """Derived positions are open until flat; importers may keep partially_closed and liquidated."""
+
+    OPEN = "open"
+    PARTIALLY_CLOSED = "partially_closed"
+    CLOSED = "closed"
+    LIQUIDATED = "liquidated"
+
+
+class TradeStatus(models.TextChoices):
+    """Seed 000's words; an open round trip is a `filled` trade without exit time."""
+
+    PENDING = "pending"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class TradeOrigin(models.TextChoices):
+    """Derived from fills, or reported whole by a bot that tells only of closed trades."""
+
+    FILLS = "fills"
+    REPORTED = "reported"
+
+
+class ExitReason(models.TextChoices):
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TRAILING_STOP = "trailing_stop"
+    MANUAL = "manual"
+    TIME_EXIT = "time_exit"
+    RISK_LIMIT = "risk_limit"
+    SIGNAL_REVERSAL = "signal_reversal"
+    MARKET_CLOSE = "market_close"
+
+
+class MarketRegime(models.TextChoices):
+    TRENDING_UP = "trending_up"
+    TRENDING_DOWN = "trending_down"
+    RANGING = "ranging"
+    VOLATILE = "volatile"
+
+
+class SignalType(models.TextChoices):
+    LONG = "long"
+    SHORT = "short"
+    CLOSE_LONG = "close_long"
+    CLOSE_SHORT = "close_short"
+    HOLD = "hold"
+
+
+class SignalOutcome(models.TextChoices):
+    WINNER = "winner"
+    LOSER = "loser"
+    BREAKEVEN = "breakeven"
+    NOT_EXECUTED = "not_executed"
+
+
+class SnapshotType(models.TextChoices):
+    PERIODIC = "periodic"
+    TRADE_OPEN = "trade_open"
+    TRADE_CLOSE = "trade_close"
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    MANUAL = "manual"
+    # Written by the old registrations although seed 000's list lacks it.
+    INITIAL = "initial"
+
+
+class CashFlowKind(models.TextChoices):
+    INITIAL = "initial"
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    FUNDING = "funding"
+    ADJUSTMENT = "adjustment"
+
+
+class FactKind(models.TextChoices):
+    """Kinds of facts that can be parked, conflict, or are deduplicated by a key of their own."""
+
+    SIGNAL = "signal"
+    ORDER = "order"
+    ORDER_UPDATE = "order_update"
+    FILL = "fill"
+    TRADE = "trade"
+    BALANCE = "balance"
+    EVENT = "event"
+
+
+class ParkedState(models.TextChoices):
+    PARKED = "parked"
+    APPLIED = "applied"
+
+
+class ConflictStatus(models.TextChoices):
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+class CaseKind(models.TextChoices):
+    """Why a reconciliation case was opened."""
+
+    OVERFILL = "overfill"
+    POSITION_MISMATCH = "position_mismatch"
+    UNATTRIBUTED = "unattributed"
+    FILL_AFTER_TERMINAL = "fill_after_terminal"
+    NEGATIVE_BALANCE = "negative_balance"
+    PNL_MISMATCH = "pnl_mismatch"
+    CONTENT_CONFLICT = "content_conflict"
+
+
+class CaseStatus(models.TextChoices):
+    OPEN = "open"
+    INVESTIGATING = "investigating"
+    RESOLVED = "resolved"
+
+
+class ControlScope(models.TextChoices):
+    """What a control state applies to."""
+
+    ALL = "all"
+    BOT = "bot"
+    SYMBOL = "symbol"
+    EXCHANGE = "exchange"
+
+
+class ControlLevel(models.TextChoices):
+    """How far trading is restricted; upper case, as the bots read it."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class TokenScope(models.TextChoices):
+    READ = "read"
+    LEDGER_WRITE = "ledger:write"
+    MARKET_WRITE = "market:write"
+
+
+ACTIVE_ORDER_STATUSES = (
+    OrderStatus.PENDING,
+    OrderStatus.SUBMITTED,
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.UNTRIGGERED,
+    OrderStatus.TRIGGERED,
+)
+TERMINAL_ORDER_STATUSES = (
+    OrderStatus.FILLED,
+    OrderStatus.CANCELLED,
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+    OrderStatus.FAILED,
+    OrderStatus.DEACTIVATED,
+)
+OPEN_POSITION_STATUSES = (PositionStatus.OPEN, PositionStatus.PARTIALLY_CLOSED)

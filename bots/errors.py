@@ -1,0 +1,16 @@
+"""Errors of the ledger that a caller can act on; the general ones are in tradingdb.lib.errors."""
+
+from tradingdb.lib.errors import Conflict, DomainError
+
+
+class DuplicateExecution(Conflict):
+    """The exchange's execution id is already in the ledger under another fill id."""
+
+    code = "duplicate_execution"
+
+
+class BotNotActive(DomainError):
+    """A command for a bot that is stopped or archived."""
+
+    code = "bot_not_active"
+    http_status = 409

@@ -1,0 +1,51 @@
+"""Cases in which two sources disagree."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from bots.choices import CaseKind, CaseStatus
+from tradingdb.lib.fields import one_of
+
+
+class ReconciliationCase(models.Model):
+    """One disagreement between what was reported and what the fills say; closed by a person, never silently."""
+
+    kind = models.CharField(max_length=30, choices=CaseKind)
+    bot = models.ForeignKey("bots.Bot", models.PROTECT, related_name="cases", null=True, blank=True, db_index=False)
+    symbol = models.CharField(max_length=40, blank=True, default="", db_default="")
+    subject_id = models.CharField(max_length=200, blank=True, default="", db_default="", help_text="Order, position or balance.")
+    status = models.CharField(max_length=20, choices=CaseStatus, default=CaseStatus.OPEN, db_default="open")
+    expected = models.JSONField(default=dict, db_default={}, help_text="What the fills say.")
+    reported = models.JSONField(default=dict, db_default={}, help_text="What was told.")
+    owner = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
+    cause = models.TextField(blank=True, default="", db_default="")
+    resolution = models.TextField(blank=True, default="", db_default="")
+    opened_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    last_seen_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="Last time the difference was seen.")
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        db_table = "reconciliation_cases"
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "bot", "symbol", "subject_id"],
+                condition=~Q(status=CaseStatus.RESOLVED),
+                name="reconciliation_cases_one_open",
+                nulls_distinct=False,
+            ),
+            one_of("kind", CaseKind, name="reconciliation_cases_valid_kind"),
+            one_of("status", CaseStatus, name="reconciliation_cases_valid_status"),
+            models.CheckConstraint(
+                condition=(Q(status=CaseStatus.RESOLVED) & Q(resolved_at__isnull=False))
+                | (~Q(status=CaseStatus.RESOLVED) & Q(resolved_at__isnull=True)),
+                name="reconciliation_cases_resolved_has_time",
+            ),
+        ]
+        indexes = [models.Index("bot", F("opened_at").desc(), name="idx_reconciliation_cases_bot")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.bot_id or 'no bot'} {self.symbol}".strip()

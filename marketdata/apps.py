@@ -1,0 +1,8 @@
+"""Candles that all bots share."""
+
+from django.apps import AppConfig
+
+
+class MarketdataConfig(AppConfig):
+    name = "marketdata"
+    verbose_name = "Market data"

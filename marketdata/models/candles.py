@@ -1,0 +1,58 @@
+"""Candles."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from timescale.db.models.fields import TimescaleDateTimeField
+
+from tradingdb.lib.fields import amount
+
+
+class Candle(models.Model):
+    """One candle of one symbol on one exchange: open, high, low, close and volume of an interval."""
+
+    symbol = models.CharField(max_length=40)
+    exchange = models.CharField(max_length=50, default="bybit", db_default="bybit")
+    interval = models.CharField(max_length=10, help_text="1m, 5m, 15m, 1h, 4h, 1d and the like.")
+    timestamp = TimescaleDateTimeField(interval="1 month", help_text="Start of the interval, UTC.")
+    open_price = amount()
+    high_price = amount()
+    low_price = amount()
+    close_price = amount()
+    volume = amount(help_text="In the base currency.")
+    quote_volume = amount(null=True, blank=True, help_text="In the quote currency.")
+    trades_count = models.IntegerField(null=True, blank=True)
+    taker_buy_volume = amount(null=True, blank=True)
+    taker_sell_volume = amount(null=True, blank=True)
+    ema_20 = amount(null=True, blank=True)
+    ema_50 = amount(null=True, blank=True)
+    ema_200 = amount(null=True, blank=True)
+    rsi_14 = amount(null=True, blank=True)
+    atr_14 = amount(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    data_source = models.CharField(
+        max_length=50, default="exchange", db_default="exchange", help_text="exchange, calculated, backfill or import:<name>."
+    )
+
+    class Meta:
+        db_table = "market_data"
+        ordering = ["-timestamp"]
+        constraints = [
+            # The seed forgets the exchange: two exchanges' candles of one symbol are different facts.
+            models.UniqueConstraint(fields=["exchange", "symbol", "interval", "timestamp"], name="unique_candle"),
+            models.CheckConstraint(
+                condition=Q(high_price__gte=F("low_price"))
+                & Q(high_price__gte=F("open_price"))
+                & Q(high_price__gte=F("close_price"))
+                & Q(low_price__lte=F("open_price"))
+                & Q(low_price__lte=F("close_price")),
+                name="valid_ohlc",
+            ),
+            models.CheckConstraint(condition=Q(low_price__gt=0), name="market_data_positive_price"),
+            models.CheckConstraint(condition=Q(volume__gte=0), name="market_data_volume_not_negative"),
+        ]
+        indexes = [models.Index(F("timestamp").desc(), name="idx_market_data_timestamp")]
+
+    def __str__(self) -> str:
+        return f"{self.exchange} {self.symbol} {self.interval} {self.timestamp:%Y-%m-%d %H:%MZ}"

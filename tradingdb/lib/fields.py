@@ -1,0 +1,42 @@
+"""Model fields and constraints that every app uses: money, ratios, closed sets."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q
+
+
+if TYPE_CHECKING:
+    DecimalField = models.DecimalField[Any, Any]
+else:
+    DecimalField = models.DecimalField
+
+
+class FiniteDecimalField(DecimalField):
+    """A numeric column that refuses NaN in the database: PostgreSQL's numeric admits it and it poisons every sum."""
+
+    def db_check(self, connection: BaseDatabaseWrapper) -> str | None:
+        column: str | None = getattr(self, "column", None)
+        # As the output of a GeneratedField it has no column of its own; its inputs are checked.
+        return f"{connection.ops.quote_name(column)} <> 'NaN'::numeric" if column else None
+
+
+def amount(**options: Any) -> FiniteDecimalField:
+    """Money, price or quantity as it came from outside: numeric(38,18); more digits are refused, never rounded."""
+    return FiniteDecimalField(max_digits=38, decimal_places=18, **options)
+
+
+def exact(**options: Any) -> FiniteDecimalField:
+    """A product or sum of amounts, numeric(76,36): price x quantity fits without rounding."""
+    return FiniteDecimalField(max_digits=76, decimal_places=36, **options)
+
+
+def ratio(**options: Any) -> FiniteDecimalField:
+    """A number without unit, numeric(24,12); a share is a fraction (0.05 is 5 %), NULL is "undefined"."""
+    return FiniteDecimalField(max_digits=24, decimal_places=12, **options)
+
+
+def one_of(field: str, choices: type[models.TextChoices], *, name: str) -> models.CheckConstraint:
+    """Hold a closed set of values in the database, not only in forms. NULL passes, as in SQL."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__in": list(choices.values)}), name=name)

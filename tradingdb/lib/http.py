@@ -1,0 +1,96 @@
+"""What every HTTP answer shares: the request id, and the problem+json shape of RFC 9457."""
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypedDict
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from tradingdb.lib.errors import DomainError, RateLimited, RiskRejected, Unavailable, ValidationFailed
+
+PROBLEM_TYPE = "application/problem+json"
+REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+
+
+class Problem(TypedDict, total=False):
+    """The body of every error: RFC 9457 plus a stable code, the request id and the places that are wrong."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, object]]
+    reasons: list[dict[str, object]]
+
+
+def new_request_id(given: str | None = None) -> str:
+    """Return the caller's request id where it is sane, else a new one."""
+    return given if given and REQUEST_ID.match(given) else uuid.uuid4().hex
+
+
+def problem(
+    *, status: int, code: str, detail: str, request_id: str, errors: list[dict[str, object]] | None = None, **extra: Any
+) -> Problem:
+    """Build the body of an error."""
+    body: Problem = {
+        "type": f"/docs/problems#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        "errors": errors or [],
+    }
+    body.update(extra)  # type: ignore[typeddict-item]
+    return body
+
+
+def problem_of(error: DomainError, request_id: str) -> tuple[int, Mapping[str, str], Problem]:
+    """Turn a domain error into status, extra headers and body."""
+    extra: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    errors = error.errors if isinstance(error, ValidationFailed) else None
+    if isinstance(error, RiskRejected):
+        extra["reasons"] = error.detail.get("reasons", [])
+        if "order" in error.detail:
+            extra["order"] = error.detail["order"]
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "1"
+    body = problem(
+        status=error.http_status, code=error.code, detail=error.message, request_id=request_id, errors=errors, **extra
+    )
+    return error.http_status, headers, body
+
+
+class RequestIdMiddleware:
+    """Give every request an id, answer with it, so that a log line and an answer can be matched."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        request.request_id = new_request_id(request.headers.get("X-Request-ID"))  # type: ignore[attr-defined]
+        if self.is_async:
+            return self._call_async(request)
+        return self._stamp(request, self.get_response(request))
+
+    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+        return self._stamp(request, await self.get_response(request))
+
+    def _stamp(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response

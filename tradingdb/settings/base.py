@@ -1,0 +1,235 @@
+"""Every setting, read once from the environment; a wrong value stops the start with its name."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from tradingdb.lib.db import SEARCH_PATH
+from tradingdb.settings import env
+
+BASE_DIR = env.BASE_DIR
+STATE_DIR: Path = env.path("STATE_DIR", BASE_DIR / ".state", "folder of the embedded servers, logs and secrets") or BASE_DIR
+PORT = env.number("PORT", 8000, "port of the web server", least=1)
+HOST = env.text("HOST", "127.0.0.1", "address the web server listens on")
+BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{PORT}", "address under which browsers and bots reach the server")
+
+# --- secrets: no default in production
+SECRET_KEY = env.secret_from_file("SECRET_KEY_FILE", "file with Django's secret key") or ""
+DEBUG = False
+ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], "host names the server answers to")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must not hold '*': it would switch off the Origin check of sockets.")
+CSRF_TRUSTED_ORIGINS = env.listing("CSRF_TRUSTED_ORIGINS", [], "origins of a proxy in front, with scheme")
+
+# --- servers
+DATABASE_URL = env.text(
+    "DATABASE_URL", "", "PostgreSQL of the application; unset: the embedded server", secret=True
+)
+BOT_DATABASE_URL = env.text(
+    "BOT_DATABASE_URL", DATABASE_URL, "PostgreSQL login of bots that write by SQL; unset: DATABASE_URL", secret=True
+)
+REDIS_URL = env.text("REDIS_URL", "", "Redis or Valkey; unset: the embedded server", secret=True)
+DB_POOL_SIZE = env.number("DB_POOL_SIZE", 8, "largest number of database connections of Django in one process", least=2)
+LANE_POOL_SIZE = env.number("LANE_POOL_SIZE", 12, "largest number of database connections of the bot lane", least=2)
+
+
+def _database(url: str) -> dict[str, Any]:
+    config: dict[str, Any] = dict(environ.Env.db_url_config(url or "postgres://127.0.0.1:1/not-configured"))
+    config.update(
+        ENGINE="tradingdb.db_backend",
+        CONN_MAX_AGE=0,
+        ATOMIC_REQUESTS=False,
+        OPTIONS={
+            "options": f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c lock_timeout=5s"
+            " -c idle_in_transaction_session_timeout=60s",
+            "connect_timeout": 2,
+            "pool": {"min_size": 0, "max_size": DB_POOL_SIZE, "timeout": 10},
+        },
+    )
+    return config
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL or "redis://127.0.0.1:1/0",
+        "KEY_PREFIX": "cache",
+    }
+}
+REDIS_PREFIX = env.text("REDIS_PREFIX", "", "put before every live key and channel, so that two instances share a server")
+CHANNEL_LAYERS = {
+    "default": {
+        # The core layer closes idle sockets with redis-py 8 and never recovers from a Redis restart.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL or "redis://127.0.0.1:1/0"], "prefix": f"{REDIS_PREFIX}channels"},
+    }
+}
+
+# --- applications
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "channels",
+    "csp",
+    "tradingdb",
+    "accounts",
+    "audit",
+    "config_app",
+    "marketdata",
+    "bots",
+    "analytics",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "tradingdb.lib.http.RequestIdMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tradingdb.urls"
+ASGI_APPLICATION = "tradingdb.asgi.application"
+WSGI_APPLICATION = "tradingdb.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- people
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "dashboard"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        # Unfold's Alpine evaluates expressions; no inline script is allowed.
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+
+# --- time and language: UTC everywhere
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en-us"
+DATETIME_FORMAT = "Y-m-d H:i:s\\Z"
+DATE_FORMAT = "Y-m-d"
+
+# --- static files
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "staticfiles"
+STATICFILES_DIRS: list[Any] = [BASE_DIR / "static"]
+_NODE_MODULES = BASE_DIR / "node_modules"
+for _prefix, _folder in {
+    "npm/lightweight-charts": _NODE_MODULES / "lightweight-charts" / "dist",
+    "npm/uplot": _NODE_MODULES / "uplot" / "dist",
+}.items():
+    if _folder.is_dir():
+        STATICFILES_DIRS.append((_prefix, _folder))
+SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_AUTOREFRESH = False
+
+# --- the bot API
+RATE_LIMIT_FACTS_PER_MINUTE = env.number("RATE_LIMIT_FACTS_PER_MINUTE", 6000, "facts a bot may report a minute", least=1)
+RATE_LIMIT_COMMANDS_PER_MINUTE = env.number(
+    "RATE_LIMIT_COMMANDS_PER_MINUTE", 600, "commands (order requests) a bot may send a minute", least=1
+)
+RATE_LIMIT_READS_PER_MINUTE = env.number("RATE_LIMIT_READS_PER_MINUTE", 1200, "reads a bot may make a minute", least=1)
+PERMIT_SECONDS = env.number("PERMIT_SECONDS", 15, "how long a permit to trade is valid", least=1)
+HEARTBEAT_LATE_SECONDS = env.number("HEARTBEAT_LATE_SECONDS", 30, "heartbeat age at which a bot counts as late", least=1)
+HEARTBEAT_DOWN_SECONDS = env.number("HEARTBEAT_DOWN_SECONDS", 120, "heartbeat age at which a bot counts as down", least=1)
+
+# --- live
+LIVE_MAX_MESSAGES_PER_SECOND = env.number(
+    "LIVE_MAX_MESSAGES_PER_SECOND", 60, "most messages a browser gets a second; changes are coalesced", least=1
+)
+
+# --- jobs
+CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:1/0"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "global_keyprefix": f"{REDIS_PREFIX}celery:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+
+# --- logs: one line each, on stderr; the supervisor writes them to files
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO", "lowest level that is logged")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "format": "{asctime}Z {levelname} {name} {message}",
+            "style": "{",
+            "()": "tradingdb.lib.logs.UtcFormatter",
+        }
+    },
+    "filters": {"redact": {"()": "tradingdb.lib.logs.RedactSecrets"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+    },
+}
+
+
+def redis_location() -> str:
+    """Return host:port of REDIS_URL for messages, without its password."""
+    parts = urlsplit(REDIS_URL)
+    return f"{parts.hostname}:{parts.port}"

@@ -1,0 +1,16 @@
+"""Settings of the tests: real PostgreSQL and Redis, cheap password hashes."""
+
+from typing import Any
+
+from tradingdb.settings.base import *  # noqa: F403
+from tradingdb.settings.base import DATABASES, SECRET_KEY
+
+SECRET_KEY = SECRET_KEY or "test-" + "0" * 60
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A pool per database outlives the test database's name; plain connections let pytest drop it.
+_options: dict[str, Any] = DATABASES["default"]["OPTIONS"]
+_options.pop("pool")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
