@@ -6,3 +6,7 @@ from django.apps import AppConfig
 class AuditConfig(AppConfig):
     name = "audit"
     verbose_name = "Audit"
+
+    def ready(self) -> None:
+        # Imported for its receivers.
+        import audit.logins  # noqa: F401

@@ -1,0 +1,5 @@
+"""The admin of people."""
+
+from accounts.admin import users
+
+__all__ = ["users"]

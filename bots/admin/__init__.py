@@ -1,0 +1,18 @@
+"""The admin of the ledger, one module per aggregate; importing them registers their pages."""
+
+from bots.admin import accounts, balances, bots, cases, control, fills, ingest, orders, positions, signals, tokens, trades
+
+__all__ = [
+    "accounts",
+    "balances",
+    "bots",
+    "cases",
+    "control",
+    "fills",
+    "ingest",
+    "orders",
+    "positions",
+    "signals",
+    "tokens",
+    "trades",
+]

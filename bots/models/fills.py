@@ -16,7 +16,8 @@ class Fill(models.Model):
     A fill that crosses zero closes `position_id` with `closed_quantity` and opens `opened_position_id` with the rest.
     """
 
-    fill_id = models.CharField(max_length=100, help_text="Chosen by the bot, unique for it.")
+    # Byte order, the same as Python's: the fold's order must not depend on the server's locale.
+    fill_id = models.CharField(max_length=100, db_collation="C", help_text="Chosen by the bot, unique for it.")
     bot = models.ForeignKey("bots.Bot", models.PROTECT, related_name="fills", db_index=False)
     account = models.ForeignKey("bots.ExchangeAccount", models.PROTECT, related_name="fills", db_index=False)
     order_id = models.CharField(max_length=100)

@@ -1,0 +1,5 @@
+"""The admin of market data."""
+
+from marketdata.admin import candles
+
+__all__ = ["candles"]

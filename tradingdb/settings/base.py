@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.settings import env
+from tradingdb.settings.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = env.BASE_DIR
 STATE_DIR: Path = env.path("STATE_DIR", BASE_DIR / ".state", "folder of the embedded servers, logs and secrets") or BASE_DIR
@@ -182,6 +183,11 @@ RATE_LIMIT_COMMANDS_PER_MINUTE = env.number(
     "RATE_LIMIT_COMMANDS_PER_MINUTE", 600, "commands (order requests) a bot may send a minute", least=1
 )
 RATE_LIMIT_READS_PER_MINUTE = env.number("RATE_LIMIT_READS_PER_MINUTE", 1200, "reads a bot may make a minute", least=1)
+RELEASE_NEEDS_SECOND_PERSON = env.switch(
+    "RELEASE_NEEDS_SECOND_PERSON", False, "whether a halt must be released by somebody else than who set it"
+)
+# The largest body of any call; each call has its own limit below it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 PERMIT_SECONDS = env.number("PERMIT_SECONDS", 15, "how long a permit to trade is valid", least=1)
 HEARTBEAT_LATE_SECONDS = env.number("HEARTBEAT_LATE_SECONDS", 30, "heartbeat age at which a bot counts as late", least=1)
 HEARTBEAT_DOWN_SECONDS = env.number("HEARTBEAT_DOWN_SECONDS", 120, "heartbeat age at which a bot counts as down", least=1)

@@ -1,0 +1,110 @@
+# Every target honours PORT, HOST, STATE_DIR, DATABASE_URL, REDIS_URL and WORKERS, from the environment or as arguments.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export STATE_DIR ?= $(CURDIR)/.state
+export PORT ?= 8000
+N ?= 10
+ROLE ?= viewer
+PYTEST_ARGS ?= -n 2
+
+BIN := .venv/bin
+SERVICES := $(BIN)/python -m tradingdb.services
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CONSTRAINTS := $(wildcard constraints.txt)
+# What setup says goes to stderr, so that the output of `make bots` and `make staff` is JSON and nothing else.
+SAY := @echo >&2
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.development node_modules/.installed ## install everything, tests included, into .venv and node_modules
+
+.PHONY: run
+run: .venv/.runtime node_modules/.installed ## servers, web, worker, beat and the demo, until Ctrl-C; CANDLES=folder SPEED=factor
+	@$(SERVICES) run -- demo
+
+.PHONY: up
+up: .venv/.runtime node_modules/.installed ## the same in the background, without the demo
+	@$(SERVICES) up
+
+.PHONY: down
+down: ## stop what `make up` started
+	@if [ -x $(BIN)/python ]; then $(SERVICES) down; fi
+
+.PHONY: bots
+bots: .venv/.runtime ## N=10: create bots and print their tokens as JSON
+	@$(BIN)/python manage.py create_bots $(N)
+
+.PHONY: staff
+staff: .venv/.runtime ## ROLE=admin|trader|viewer: create a member of staff and print password and token as JSON
+	@$(BIN)/python manage.py create_staff $(ROLE)
+
+.PHONY: check
+check: .venv/.development ## style, types, imports, migrations, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(SERVICES) exec -- $(SHELL) -euc '$(BIN)/mypy . && $(BIN)/python manage.py makemigrations --check --dry-run'
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint templates
+
+.PHONY: test
+test: check chromium ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: .venv/.development ## measure, and print each case beside its baseline
+	$(SERVICES) exec --durable -- $(BIN)/python -m bench
+
+.PHONY: clean
+clean: down ## stop the instance and remove what was built; the state folder stays
+	rm -rf .venv node_modules staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The browser tests drive Debian's Chromium. Without it `make test` fails in CI and leaves it to the tests elsewhere.
+.PHONY: chromium
+chromium:
+	@find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }; \
+	if find_chromium >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the browser tests" >&2; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2; \
+	fi; \
+	if find_chromium >/dev/null; then exit 0; fi; \
+	echo "Chromium is missing; install it (Debian: apt-get install chromium) for the browser tests." >&2; \
+	[ "$$CI" != true ]
+
+.venv/bin/python:
+	$(SAY) "making .venv"
+	@for python in $(PYTHON) python3.11 python3 python3.13 python3.12; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "Python 3.11 or newer was not found; install it or set PYTHON." >&2; exit 1; fi; \
+	if ! "$$found" -m ensurepip --version >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2; \
+	fi; \
+	"$$found" -m venv .venv >&2 || { rm -rf .venv; exit 1; }
+
+# The stamps make a second start quick: pip runs only when a list of requirements is newer than they are.
+.venv/.runtime: requirements.txt $(CONSTRAINTS) | .venv/bin/python
+	$(SAY) "installing requirements.txt"
+	@$(PIP) -r requirements.txt $(addprefix -c ,$(CONSTRAINTS)) >&2
+	@touch $@
+
+.venv/.development: requirements-dev.txt .venv/.runtime
+	$(SAY) "installing requirements-dev.txt"
+	@$(PIP) -r requirements-dev.txt $(addprefix -c ,$(CONSTRAINTS)) >&2
+	@touch $@
+
+# Charts come from npm; every page works without them, as tables.
+node_modules/.installed: $(wildcard package-lock.json)
+	@mkdir -p node_modules
+	@if [ ! -f package-lock.json ] || ! command -v npm >/dev/null; then \
+		echo "npm is missing: the pages show tables without charts" >&2; \
+	elif npm ci --ignore-scripts --no-audit --no-fund --silent >&2; then \
+		touch $@; \
+	else \
+		echo "npm ci failed: the pages show tables without charts" >&2; [ "$$CI" != true ]; \
+	fi

@@ -1,0 +1,127 @@
+"""The admin's start page: what runs, what is open, what was earned today, what waits for people."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Max, Sum
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from analytics.admin.risk_metrics import METRIC_COLUMNS
+from analytics.models import RiskMetrics
+from audit.models import RiskEvent, SystemEvent
+from bots.admin.sidebar import bounded_count, open_cases, open_conflicts
+from bots.choices import BotStatus, ParkedState
+from bots.models import Bot, ControlState, IngestConflict, ParkedFact, Position, ReconciliationCase, Trade
+from tradingdb.lib import display
+from tradingdb.lib.sections import Section, list_url, table
+
+# Worst first, so that a bot that is down stands on top.
+LIVENESS_ORDER = ("down", "late", "new", "up", "stopped", "archived")
+BOTS_SHOWN = 50
+
+
+def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add tiles and tables to the context of the admin's index."""
+    now = timezone.now()
+    bots = list(Bot.objects.exclude(status=BotStatus.ARCHIVED).order_by("bot_id")[: BOTS_SHOWN + 1])
+    earned = pnl_of_day(bots, now)
+    context.update(
+        tiles=tiles(bots, earned, now),
+        sections=[bots_table(bots[:BOTS_SHOWN], earned, now), *tables()],
+        as_of=display.moment(now),
+    )
+    return context
+
+
+def pnl_of_day(bots: Sequence[Bot], now: datetime) -> dict[str, Decimal]:
+    """Return net P&L of the trades that closed since 00:00 UTC, by bot."""
+    midnight = datetime.combine(now.date(), time.min, tzinfo=now.tzinfo)
+    closed = Trade.objects.filter(exit_time__gte=midnight, exit_time__lt=midnight + timedelta(days=1)).order_by()
+    sums = closed.values_list("bot_id").annotate(net=Sum("pnl_usd"))
+    return {bot_id: net for bot_id, net in sums if net is not None}
+
+
+def tile(name: str, value: Any, url: str, note: Any = "") -> dict[str, Any]:
+    """Return one tile."""
+    return {"name": name, "value": value, "url": url, "note": note}
+
+
+def tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime) -> list[dict[str, Any]]:
+    """Return the figures on top."""
+    states = [bot.liveness(now) for bot in bots]
+    wrong = sum(state in ("down", "late") for state in states)
+    open_positions = bounded_count(Position.objects.open())
+    halts = [str(row) for row in ControlState.objects.exclude(state="ACTIVE").order_by("scope", "target")[:3]]
+    return [
+        tile("Bots up", f"{states.count('up')} of {len(bots)}", list_url(Bot), f"{wrong} late or down" if wrong else ""),
+        *pnl_tiles(bots, earned),
+        tile("Open positions", open_positions or "0", list_url(Position, status__exact="open")),
+        tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
+             list_url(ControlState), "; ".join(halts) or "no halt in force"),
+        waiting_tile("Open cases", bounded_count(open_cases()), list_url(ReconciliationCase, status__exact="open")),
+        waiting_tile("Open conflicts", bounded_count(open_conflicts()), list_url(IngestConflict, status__exact="open")),
+        waiting_tile("Parked facts", bounded_count(ParkedFact.objects.filter(state=ParkedState.PARKED)),
+                     list_url(ParkedFact, state__exact="parked")),
+    ]  # fmt: skip
+
+
+def waiting_tile(name: str, count: str, url: str) -> dict[str, Any]:
+    """Return a tile of things that wait for people."""
+    return tile(name, display.badge(count, tone="bad") if count else "0", url)
+
+
+def pnl_tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    """Return today's P&L once a currency and mode: different money is never added up."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for bot in bots:
+        key = (bot.deployment_mode, bot.currency)
+        sums[key] = sums.get(key, Decimal(0)) + earned.get(bot.bot_id, Decimal(0))
+    return [
+        tile("Net P&L today", display.pnl(total, unit=currency), list_url(Trade), f"{mode}, closed trades, UTC day")
+        for (mode, currency), total in sorted(sums.items())
+    ]
+
+
+def bots_table(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime) -> Section:
+    """Return the bots, worst first."""
+    page: Any = admin.site.get_model_admin(Bot)
+    ranked = sorted(bots, key=lambda bot: (LIVENESS_ORDER.index(bot.liveness(now)), bot.bot_id))
+    titles = [("Bot", False), ("Heartbeat", False), ("Status", False), ("Mode", False), ("Equity", True),
+              ("P&L today", True), ("Total P&L", True), ("Errors", True)]  # fmt: skip
+    lines = []
+    for bot in ranked:
+        today = display.pnl(earned.get(bot.bot_id, Decimal(0)), unit=bot.currency)
+        values: list[SafeString] = [
+            display.link(bot.bot_id, "bots_bot_change", bot.bot_id), page.heartbeat(bot), display.badge(bot.status),
+            display.badge(bot.deployment_mode), page.num_equity(bot), today, page.num_total_pnl(bot),
+            display.number(bot.error_count),
+        ]  # fmt: skip
+        lines.append(Section.line(titles, values))
+    empty = format_html("No bot yet. {}", display.link("Register one", "bots_bot_add"))
+    return Section(title="Bots", headings=titles, lines=lines, more_url=list_url(Bot), empty=empty)
+
+
+def tables() -> list[Section]:
+    """Return the tables below the bots."""
+    last = RiskMetrics.objects.order_by().aggregate(day=Max("date"))["day"]
+    metrics = RiskMetrics.objects.filter(date=last).select_related("bot").order_by("bot_id")
+    return [
+        table(admin.site, "Open positions", Position.objects.open().select_related("bot").order_by("-opened_at"),
+              ("position_id", "bot", "symbol", "side", "size", "avg_entry_price", "current_price", "unrealized_pnl",
+               "opened_at"), more_url=list_url(Position, status__exact="open"), empty="Every bot is flat."),
+        table(admin.site, f"Risk metrics of {last}" if last else "Risk metrics", metrics,
+              ("show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
+              empty="Computed once a day, after the UTC day has ended."),
+        table(admin.site, "Unresolved risk events", RiskEvent.objects.filter(resolved=False).order_by("-event_time")[:10],
+              ("event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken"),
+              more_url=list_url(RiskEvent, resolved__exact="0"), empty="No limit was broken."),
+        table(admin.site, "Latest events", SystemEvent.objects.order_by("-event_time", "-id")[:10],
+              ("event_time", "event_level", "event_type", "show_bot_id", "message"), more_url=list_url(SystemEvent),
+              empty="Nothing has been reported."),
+    ]  # fmt: skip

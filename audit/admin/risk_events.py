@@ -1,0 +1,70 @@
+"""Breaches of limits, and the button that closes one."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from audit.admin.events import BotIdFilter, bot_reference, row_reference
+from audit.models import RiskEvent
+from audit.services.actions import Actor
+from audit.services.risk_events import risk_event_resolve
+from tradingdb.lib import display
+from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin
+from tradingdb.lib.asking import asking
+
+
+class ResolveForm(forms.Form):
+    """What was done about it."""
+
+    notes = forms.CharField(
+        max_length=1000, widget=forms.Textarea(attrs={"rows": 3}), help_text="What was done about it."
+    )
+
+
+@admin.register(RiskEvent)
+class RiskEventAdmin(LedgerAdmin):
+    list_display = (
+        "event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken", "state"
+    )  # fmt: skip
+    list_filter = (BotIdFilter, ("risk_type", ChoicesFilter), "resolved", ("event_time", DayRangeFilter))
+    ordering = ("-event_time",)
+    fieldsets = (
+        (
+            None,
+            {"fields": (("event_time", "state"), ("show_bot_id", "symbol"), ("risk_type", "action_taken"),
+                        ("show_order_id", "threshold_pct"), ("current_value", "limit_value"),
+                        ("positions_affected", "trades_cancelled"))},
+        ),
+        ("Details", {"fields": ("details",)}),
+        ("Closing", {"fields": (("resolved_at", "closed_by"), "resolution_notes")}),
+    )  # fmt: skip
+    resource_type = "risk_event"
+    actions_detail = ("resolve",)
+
+    @admin.display(description="Bot")
+    def show_bot_id(self, event: RiskEvent) -> SafeString:
+        return bot_reference(event.bot_id)
+
+    @admin.display(description="Order")
+    def show_order_id(self, event: RiskEvent) -> SafeString:
+        return row_reference("order", event.bot_id, event.order_id)
+
+    @admin.display(description="State")
+    def state(self, event: RiskEvent) -> SafeString:
+        return display.badge("resolved") if event.resolved else display.badge("open", tone="bad")
+
+    @admin.display(description="Closed by")
+    def closed_by(self, event: RiskEvent) -> SafeString:
+        return display.text(event.resolved_by)
+
+    def is_offered(self, name: str, row: RiskEvent) -> bool:
+        return not row.resolved
+
+    @asking(label="Close", permission="intervene", icon="task_alt", form_class=ResolveForm)
+    def resolve(self, request: HttpRequest, row: RiskEvent, data: dict[str, Any]) -> str:
+        """The event stays, with your words. Limits and halts stay as they are."""
+        risk_event_resolve(event_id=row.pk, notes=data["notes"], actor=Actor(request.user, request))
+        return "The risk event is closed."

@@ -1,0 +1,31 @@
+"""Accounts at exchanges, and the bots that trade on each."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from audit.admin.recorded import RecordedAdmin
+from bots.models import Bot, ExchangeAccount
+from tradingdb.lib.sections import Section, table
+
+
+@admin.register(ExchangeAccount)
+class ExchangeAccountAdmin(RecordedAdmin):
+    list_display = ("account_id", "exchange", "currency", "description", "is_active", "created_at")
+    list_filter = ("exchange", "is_active")
+    search_fields = ("account_id",)
+    ordering = ("account_id",)
+    addable = ("account_id", "exchange", "currency", "description")
+    # Exchange and currency are what its fills were counted in: they stay.
+    editable = ("description", "is_active", "reason")
+    fieldsets = (
+        (None, {"fields": ("account_id", ("exchange", "currency"), "description", "is_active", "created_at")}),
+        ("Why", {"fields": ("reason",)}),
+    )
+
+    def sections(self, request: HttpRequest, row: Any) -> list[Section]:
+        bots = Bot.objects.filter(account=row)
+        return [
+            table(self.admin_site, "Bots", bots, ("bot_id", "bot_name", "status", "deployment_mode", "heartbeat", "num_equity")),
+        ]

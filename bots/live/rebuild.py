@@ -1,0 +1,117 @@
+"""Redis from PostgreSQL: every live key as it should be now."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from django.db.models import Count, Q
+from django.utils import timezone
+from redis import Redis
+
+from bots.choices import ACTIVE_ORDER_STATUSES, OPEN_POSITION_STATUSES
+from bots.ledger.shapes import POSITION, SIGNAL, shape
+from bots.live import keys
+from bots.live.client import sync_client
+from bots.live.load import realized_today
+from bots.live.script import LUA, METRIC_FIELDS, STATE_FIELDS, LiveUpdate, arguments
+from bots.models import Bot, Order, Position, Signal
+
+BATCH = 200
+# Longer than a rebuild takes; another process may begin anew when one died.
+LOCK_SECONDS = 60
+
+
+def rebuild() -> dict[str, int]:
+    """Write every key from PostgreSQL and remove those that should not be there; return how many of each kind.
+
+    Prices are not in PostgreSQL: they stay as they are and come with the next tick. Bots may go on reporting
+    meanwhile: what they tell is newer and stays. Raises RedisError.
+    """
+    client = sync_client()
+    script = client.register_script(LUA)
+    client.delete(keys.versions(), keys.positions(), *client.scan_iter(match=keys.pending_orders("*"), count=1000))
+    counts: dict[str, int] = {}
+    wanted: set[str] = set()
+    updates = _updates(counts, wanted)
+    while batch := list(islice(updates, BATCH)):
+        script(args=arguments(batch, is_published=False))
+    counts["removed"] = _remove_others(client, wanted)
+    client.set(keys.built(), timezone.now().isoformat())
+    return counts
+
+
+def rebuild_if_empty() -> bool:
+    """Rebuild when Redis was emptied; one process does it. Returns whether this one did. Raises RedisError."""
+    client = sync_client()
+    if client.exists(keys.built()) or not client.set(keys.rebuilding(), "1", nx=True, ex=LOCK_SECONDS):
+        return False
+    try:
+        rebuild()
+    finally:
+        client.delete(keys.rebuilding())
+    return True
+
+
+def _updates(counts: dict[str, int], wanted: set[str]) -> Iterator[LiveUpdate]:
+    sources = {"positions": _positions, "bots": _bots, "signals": _signals, "orders": _orders}
+    for kind, read in sources.items():
+        counts[kind] = 0
+        for update in read():
+            counts[kind] += 1
+            wanted.update(_keys_of(update))
+            yield update
+
+
+def _keys_of(update: LiveUpdate) -> Iterable[str]:
+    bot_id = update["bot_id"]
+    match update["kind"]:
+        case "position":
+            return [keys.bot_position(bot_id, update["symbol"])]
+        case "bot":
+            return [keys.bot_state(bot_id), keys.bot_metrics(bot_id)]
+        case "signal":
+            return [keys.last_signal(bot_id)]
+        case _:
+            return [keys.pending_orders(bot_id)]
+
+
+def _positions() -> Iterator[LiveUpdate]:
+    for row in Position.objects.open().values(*POSITION).iterator():
+        yield _update("position", row["bot_id"], row["symbol"], shape(row, POSITION))
+
+
+def _bots() -> Iterator[LiveUpdate]:
+    realized: dict[str, Any] = {}
+    for (bot_id, _symbol), net in realized_today(now=timezone.now()).items():
+        realized[bot_id] = realized.get(bot_id, 0) + net
+    is_open = Q(positions__status__in=OPEN_POSITION_STATUSES)
+    names = [name for name in (*STATE_FIELDS, *METRIC_FIELDS) if name in {field.name for field in Bot._meta.fields}]
+    for row in Bot.objects.values("bot_id", *names).annotate(open_positions=Count("positions", filter=is_open)):
+        data = {**row, "daily_pnl": realized.get(row["bot_id"], 0)}
+        yield _update("bot", row["bot_id"], "", shape(data, (*STATE_FIELDS, *METRIC_FIELDS)))
+
+
+def _signals() -> Iterator[LiveUpdate]:
+    newest = Signal.objects.order_by("bot_id", "-timestamp").distinct("bot_id")
+    for row in newest.values(*SIGNAL):
+        yield _update("signal", row["bot_id"], row["symbol"], shape(row, SIGNAL))
+
+
+def _orders() -> Iterator[LiveUpdate]:
+    rows = Order.objects.filter(status__in=ACTIVE_ORDER_STATUSES).order_by("created_at")
+    for bot_id, symbol, order_id, status in rows.values_list("bot_id", "symbol", "order_id", "status").iterator():
+        yield _update("order", bot_id, symbol, {"order_id": order_id, "status": status})
+
+
+def _update(kind: Any, bot_id: str, symbol: str, data: dict[str, Any]) -> LiveUpdate:
+    return LiveUpdate(kind=kind, bot_id=bot_id, symbol=symbol, data=data)
+
+
+def _remove_others(client: Redis, wanted: set[str]) -> int:
+    """Remove keys of positions, signals and orders that are over."""
+    removed = 0
+    for pattern in (keys.bot_position("*", "*"), keys.last_signal("*"), keys.pending_orders("*")):
+        for key in client.scan_iter(match=pattern, count=1000):
+            if key.decode() not in wanted:
+                removed += client.unlink(key)
+    return removed

@@ -1,0 +1,95 @@
+"""Balances, and the cash flows that come with deposits and withdrawals."""
+
+from functools import partial
+
+from bots.choices import CaseKind, FactKind, SnapshotType
+from bots.ledger.content import content_hash
+from bots.ledger.facts import NewBalance
+from bots.ledger.shapes import BALANCE, plain, shape
+from bots.live.publish import LiveUpdate
+from bots.services.breaches import open_case
+from bots.services.conflicts import conflict
+from bots.services.context import BotContext, bot_context
+from bots.services.plan import Last, Outcome, Plan, Sql, insert, run
+
+BALANCE_ROW = """
+    SELECT * FROM account_balance WHERE bot_id = %(bot)s AND balance_id = %(id)s AND "timestamp" = %(at)s
+"""
+KEY_ROW = "SELECT content_hash, fact_at FROM ingest_keys WHERE bot_id = %(bot)s AND kind = %(kind)s AND natural_id = %(id)s"
+# Only the newest balance is the bot's equity; a late one is history.
+EQUITY = """
+    UPDATE bots SET current_equity = %(equity)s WHERE bot_id = %(bot)s AND NOT EXISTS (
+        SELECT 1 FROM account_balance WHERE bot_id = %(bot)s AND "timestamp" > %(at)s
+    )
+    RETURNING bot_id, status, deployment_mode, currency, current_equity, error_count, last_heartbeat
+"""
+MOVEMENTS = {SnapshotType.DEPOSIT: 1, SnapshotType.WITHDRAWAL: -1}
+
+
+def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
+    """Store one balance; a deposit or withdrawal is a cash flow as well. Below zero is stored and flagged."""
+    digest = content_hash(balance.body)
+    at = balance.timestamp
+    key = {"bot_id": bot.bot_id, "kind": FactKind.BALANCE, "natural_id": balance.balance_id}
+    claim = insert(
+        "ingest_keys",
+        key | {"content_hash": digest, "fact_at": at},
+        suffix="ON CONFLICT (bot_id, kind, natural_id) DO NOTHING RETURNING id",
+    )
+    (claimed,) = yield [claim]
+    if not claimed:
+        return (yield from _repeat(bot, balance, digest))
+    flags = ["negative_balance"] if min(balance.total_balance, balance.available_balance, balance.equity) < 0 else []
+    values = {name: getattr(balance, name) for name in FIELDS} | {"bot_id": bot.bot_id, "flags": flags}
+    statements = [
+        insert("account_balance", values),
+        Sql(EQUITY, {"bot": bot.bot_id, "equity": balance.equity, "at": at}),
+    ]
+    sign = MOVEMENTS.get(SnapshotType(balance.snapshot_type))
+    if sign is not None and balance.amount is not None:
+        flow = {"bot_id": bot.bot_id, "cash_flow_id": balance.balance_id, "kind": balance.snapshot_type}
+        flow |= {"amount": balance.amount * sign, "currency": bot.currency, "occurred_at": at, "source": balance.source}
+        statements.append(insert("cash_flows", flow, suffix=""))
+    if flags:
+        reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
+        kind = CaseKind.NEGATIVE_BALANCE
+        statements.append(
+            open_case(bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=at)
+        )
+    rows = yield Last(statements)
+    body = shape(rows[0][0], BALANCE)
+    updates = tuple(
+        LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1]
+    )
+    return Outcome(201, body, updates=updates)
+
+
+FIELDS = (
+    "balance_id", "timestamp", "total_balance", "available_balance", "locked_balance", "equity", "margin_used",
+    "margin_available", "margin_level", "unrealized_pnl", "realized_pnl", "daily_pnl", "snapshot_type", "source",
+)  # fmt: skip
+
+
+def _bot_data(row: dict[str, object], body: dict[str, object]) -> dict[str, object]:
+    return {
+        "bot_id": row["bot_id"],
+        "status": row["status"],
+        "deployment_mode": row["deployment_mode"],
+        "currency": row["currency"],
+        "equity": body["equity"],
+    }
+
+
+def _repeat(bot: BotContext, balance: NewBalance, digest: bytes) -> Plan[Outcome]:
+    key = {"bot": bot.bot_id, "kind": str(FactKind.BALANCE), "id": balance.balance_id}
+    ((known,),) = yield [Sql(KEY_ROW, key)]
+    (rows,) = yield [Sql(BALANCE_ROW, {"bot": bot.bot_id, "id": balance.balance_id, "at": known["fact_at"]})]
+    body = shape(rows[0], BALANCE) if rows else {"balance_id": balance.balance_id}
+    if bytes(known["content_hash"]) == digest:
+        return Outcome(200, body, replayed=True)
+    return (yield from conflict(bot, FactKind.BALANCE, balance.balance_id, stored=body, received=balance.body))
+
+
+def balance_record(*, bot_id: str, balance: NewBalance) -> Outcome:
+    """Store one balance of a bot. Raises NotFound and Conflict."""
+    return run(partial(record_balance, bot_context(bot_id), balance))

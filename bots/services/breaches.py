@@ -1,0 +1,72 @@
+"""What follows when a fact breaks a rule: it is stored all the same, a case is opened, the bot is restricted."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from bots.choices import CaseKind, ControlLevel, ControlScope
+from bots.ledger.shapes import plain, stamp
+from bots.live.publish import LiveUpdate
+from bots.services.context import BotContext
+from bots.services.plan import Plan, Sql, insert, param
+
+OPEN_CASE = """
+    INSERT INTO reconciliation_cases (kind, bot_id, symbol, subject_id, expected, reported, opened_at, last_seen_at)
+    VALUES (%(kind)s, %(bot)s, %(symbol)s, %(subject)s, %(expected)s, %(reported)s, %(now)s, %(now)s)
+    ON CONFLICT (kind, bot_id, symbol, subject_id) WHERE status <> 'resolved'
+    DO UPDATE SET last_seen_at = excluded.last_seen_at, reported = excluded.reported
+"""
+# Only ever stricter: a halt stays a halt.
+REDUCE = """
+    INSERT INTO control_states AS c (scope, target, state, reason, changed_at, changed_by_name)
+    VALUES ('bot', %(bot)s, 'REDUCING', %(reason)s, %(now)s, 'system')
+    ON CONFLICT (scope, target) DO UPDATE
+    SET state = excluded.state, reason = excluded.reason, changed_at = excluded.changed_at,
+        changed_by_name = excluded.changed_by_name, changed_by_id = NULL, version = c.version + 1
+    WHERE c.state = 'ACTIVE'
+    RETURNING version
+"""
+
+
+def open_case(
+    bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, expected: dict[str, str], reported: dict[str, str],
+    now: datetime,
+) -> Sql:  # fmt: skip
+    """Open a case, or refresh the open one: one open case per kind, symbol and subject."""
+    return Sql(
+        OPEN_CASE,
+        {
+            "kind": str(kind),
+            "bot": bot.bot_id,
+            "symbol": symbol,
+            "subject": subject_id,
+            "expected": param(expected),
+            "reported": param(reported),
+            "now": now,
+        },
+    )
+
+
+def breach(
+    bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, current: Decimal, limit: Decimal, now: datetime
+) -> Plan[list[LiveUpdate]]:
+    """Open the case; an overfill also leaves a risk event and lets the bot only reduce from now on."""
+    case = open_case(
+        bot, kind, symbol=symbol, subject_id=subject_id, now=now,
+        expected={"quantity": plain(limit)}, reported={"quantity": plain(current)},
+    )  # fmt: skip
+    if kind != CaseKind.OVERFILL:
+        yield [case]
+        return []
+    reason = f"Order {subject_id} is filled beyond its quantity: {plain(current)} of {plain(limit)}."
+    event = {
+        "bot_id": bot.bot_id, "symbol": symbol, "order_id": subject_id, "risk_type": "overfill", "event_time": now,
+        "current_value": current, "limit_value": limit, "action_taken": "new_trades_blocked",
+    }  # fmt: skip
+    _, _, changed = yield [case, insert("risk_events", event, suffix=""), Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now})]
+    if not changed:
+        return []
+    data = {
+        "scope": str(ControlScope.BOT), "target": bot.bot_id, "state": str(ControlLevel.REDUCING), "reason": reason,
+        "since": stamp(now), "version": changed[0]["version"],
+    }  # fmt: skip
+    return [LiveUpdate(kind="halt", bot_id=bot.bot_id, symbol="", data=data)]

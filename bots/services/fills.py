@@ -1,0 +1,381 @@
+"""Fills: the one way facts about executions enter the ledger."""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from bots.choices import CaseKind, FactKind, OrderStatus
+from bots.errors import DuplicateExecution
+from bots.ledger.content import content_hash
+from bots.ledger.facts import NewFill
+from bots.ledger.fold import EXACT, Effect, Execution, PositionState, apply, fold, position_id_of, quotient, trade_id_of
+from bots.ledger.orders import status_of
+from bots.ledger.shapes import FILL, ORDER, POSITION, shape, trade_shape
+from bots.ledger.symbols import split_symbol
+from bots.live.publish import LiveUpdate
+from bots.services import ledger_store as store
+from bots.services.breaches import breach
+from bots.services.conflicts import conflict
+from bots.services.context import BotContext, bot_context
+from bots.services.locks import lock_order, lock_symbol_of_order
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update
+
+ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
+# Flags that are the order's as well; the others speak of the fill alone.
+ORDER_FLAGS = {"overfill", "after_order_ended"}
+ORDER_KEY = "bot_id = %(k_bot)s AND order_id = %(k_id)s"
+# The newest of its executions, whatever order they arrive in.
+FILLED_AT = """filled_at = (
+    SELECT max(f.executed_at) FROM fills f WHERE f.bot_id = %(k_bot)s AND f.order_id = %(k_id)s
+)"""
+SIGNAL_EXECUTED = """
+    UPDATE signals s SET executed = true, execution_order_id = %(order)s,
+        execution_time = least(coalesce(s.execution_time, %(at)s::timestamptz), %(at)s::timestamptz),
+        execution_trade_id = (SELECT o.trade_id FROM orders o WHERE o.bot_id = %(bot)s AND o.order_id = %(order)s)
+    WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
+"""
+FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
+AFTER = """
+    SELECT o.*, f.position_id AS touched, f.opened_position_id AS opened
+    FROM fills f JOIN orders o ON o.bot_id = f.bot_id AND o.order_id = f.order_id
+    WHERE f.bot_id = %(bot)s AND f.fill_id = %(id)s
+"""
+POSITION_ROW = "SELECT * FROM positions WHERE bot_id = %(bot)s AND position_id = %(id)s"
+TRADE_ROW = "SELECT * FROM trades WHERE bot_id = %(bot)s AND position_id = %(id)s"
+# The last candle at or before the fill says what the fee's currency was worth.
+RATE = """
+    SELECT close_price FROM market_data WHERE symbol = %(symbol)s AND "timestamp" <= %(at)s
+    ORDER BY "timestamp" DESC LIMIT 1
+"""
+
+
+def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
+    """Store one execution with all its effects on order, position and trade; park it when its order is unknown.
+
+    The same fill again changes nothing; other content under its id is kept as a conflict.
+    """
+    now = timezone.now()
+    digest = content_hash(fill.body)
+    keys = {
+        "bot": bot.bot_id,
+        "order": fill.order_id,
+        "fill": fill.fill_id,
+        "account": bot.account_id,
+        "execution": fill.exchange_trade_id,
+    }
+    load = Sql(store.LOAD, keys)
+    _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
+    seen = yield from _repeat(bot, fill, digest, row)
+    if seen is not None:
+        return seen
+    if row["order_id"] is None:
+        _, (row,) = yield [lock_order(bot.bot_id, fill.order_id), load]
+        if row["order_id"] is not None or row["parked_id"] is not None:
+            # The order, or this very fill, arrived while we waited.
+            raise TryAgain
+        yield [park(bot, FactKind.FILL, fill.fill_id, fill.order_id, body=fill.body, digest=digest, source=fill.source)]
+        return Outcome(202, parked_body(fill))
+    return (yield from apply_fill(bot, fill, row, digest=digest, now=now))
+
+
+def parked_body(fill: NewFill) -> dict[str, Any]:
+    """What the bot hears of a parked fill."""
+    return {"state": "parked", "fill_id": fill.fill_id, "order_id": fill.order_id}
+
+
+def park(
+    bot: BotContext, kind: FactKind, fact_id: str, order_id: str, *, body: Any, digest: bytes, source: str
+) -> Sql:
+    """Keep a fact on disk until its order comes."""
+    values = {"bot_id": bot.bot_id, "kind": kind, "fact_id": fact_id, "order_id": order_id, "body": body}
+    return insert("parked_facts", values | {"content_hash": digest, "source": source}, suffix="")
+
+
+def _repeat(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan[Outcome | None]:
+    """Return the answer when the fill was seen before, None when it is new."""
+    if row["seen_id"] is not None:
+        if row["seen_hash"] is not None and bytes(row["seen_hash"]) == digest:
+            return (yield from stored_fill(bot, fill.fill_id, replayed=True))
+        ((stored,),) = yield [Sql(FILL_ROW, {"bot": bot.bot_id, "id": fill.fill_id})]
+        return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=shape(stored, FILL), received=fill.body))
+    if row["parked_id"] is not None and row["order_id"] is None:
+        if bytes(row["parked_hash"]) == digest:
+            return Outcome(200, parked_body(fill), replayed=True)
+        return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=row["parked_body"], received=fill.body))
+    if row["execution_fill_id"] is not None:
+        other = row["execution_fill_id"]
+        error = DuplicateExecution(
+            f"Execution {fill.exchange_trade_id} is already stored as fill {other}.", id=fill.fill_id, stored_as=other
+        )
+        stored_body = {"fill_id": other, "exchange_trade_id": fill.exchange_trade_id}
+        kind = FactKind.FILL
+        return (yield from conflict(bot, kind, fill.fill_id, stored=stored_body, received=fill.body, error=error))
+    return None
+
+
+def stored_fill(bot: BotContext, fill_id: str, *, replayed: bool) -> Plan[Outcome]:
+    """Answer with a fill that is in the ledger, and what its order, position and trade are now."""
+    key = {"bot": bot.bot_id, "id": fill_id}
+    ((fill,), (order,)) = yield [Sql(FILL_ROW, key), Sql(AFTER, key)]
+    position_key = {"bot": bot.bot_id, "id": order["opened"] or order["touched"]}
+    positions, trades = yield [Sql(POSITION_ROW, position_key), Sql(TRADE_ROW, position_key)]
+    body = {
+        "fill": shape(fill, FILL),
+        "order": shape(order, ORDER),
+        "position": shape(positions[0], POSITION) if positions else None,
+        "trade": trade_shape(trades[0]) if trades else None,
+        "flags": list(fill["flags"]),
+    }
+    return Outcome(200, body, replayed=replayed)
+
+
+def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: datetime) -> Plan[Outcome]:
+    """Insert the fill and fold it, the order being known and the symbol locked."""
+    symbol = row["symbol"]
+    rate = yield from _fee_rate(bot, fill, symbol)
+    fee = EXACT.multiply(fill.fee, rate) if fill.fee is not None and rate is not None else Decimal(0)
+    execution = Execution(fill.fill_id, fill.executed_at, row["side"], fill.price, fill.quantity, fee)
+    flags = _flags(fill, row, rate)
+    newest = row["newest_at"] is None or execution.key > (row["newest_at"], row["newest_id"])
+    state = store.position_from(row)
+    effects = [apply(state, execution)] if newest else []
+    derived = store.derived_columns(bot.bot_id, symbol, effects[0]) if newest else {}
+    statements = [
+        insert("fills", _fill_values(bot, fill, row, digest) | derived | {"fee_rate": rate, "fee_quote": fee, "flags": flags}),
+        _order_update(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None),
+    ]
+    if newest:
+        writes = [*statements, *_write_newest(bot, row, effects[0], now), *_order_news(bot, fill, row)]
+        rows = yield writes if flags else Last(writes)
+    else:
+        rows = yield [*statements, *_order_news(bot, fill, row)]
+        rows += yield from refold(bot, symbol, since=execution.key, now=now)
+    body, updates = _answer(bot, symbol, rows, flags)
+    for flag in flags:
+        updates += yield from _breach(bot, fill, row, flag, now)
+    if not newest:
+        # The fill's own row was derived after it was inserted.
+        stored = yield from stored_fill(bot, fill.fill_id, replayed=False)
+        body = stored.body
+    return Outcome(201, body, updates=tuple(updates))
+
+
+def _fill_values(bot: BotContext, fill: NewFill, row: Row, digest: bytes) -> dict[str, Any]:
+    return {
+        "bot_id": bot.bot_id,
+        "account_id": bot.account_id,
+        "fill_id": fill.fill_id,
+        "order_id": fill.order_id,
+        "symbol": row["symbol"],
+        "side": row["side"],
+        "price": fill.price,
+        "quantity": fill.quantity,
+        "fee": fill.fee,
+        "fee_currency": fill.fee_currency,
+        "liquidity": fill.liquidity,
+        "exchange_trade_id": fill.exchange_trade_id,
+        "executed_at": fill.executed_at,
+        "source": fill.source,
+        "config_version": bot.config_version,
+        "content_hash": digest,
+    }
+
+
+def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
+    flags = []
+    if EXACT.add(row["filled_quantity"], fill.quantity) > row["quantity"]:
+        flags.append("overfill")
+    ended = row["reported_status"] in ENDED
+    if ended and (row["reported_status"] == OrderStatus.REJECTED or _after(fill.executed_at, row["reported_at"])):
+        flags.append("after_order_ended")
+    if fill.fee and rate is None:
+        flags.append("fee_not_converted")
+    return flags
+
+
+def _after(moment: datetime, other: datetime | None) -> bool:
+    return other is not None and moment > other
+
+
+def _fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Decimal | None]:
+    """Return the price of the fee's currency in the quote currency; None where it is not known."""
+    base, quote = split_symbol(symbol, bot.currency)
+    if fill.fee is None or fill.fee_currency is None or fill.fee_currency == quote:
+        return Decimal(1)
+    if fill.fee_currency == base:
+        return fill.price
+    at = fill.executed_at
+    direct, inverse = yield [
+        Sql(RATE, {"symbol": f"{fill.fee_currency}{quote}", "at": at}),
+        Sql(RATE, {"symbol": f"{quote}{fill.fee_currency}", "at": at}),
+    ]
+    if direct:
+        return direct[0]["close_price"]
+    return quotient(Decimal(1), inverse[0]["close_price"]) if inverse else None
+
+
+def _order_update(
+    bot: BotContext, fill: NewFill, row: Row, *, fee: Decimal, flags: list[str], now: datetime, effect: Effect | None
+) -> Sql:
+    filled = EXACT.add(row["filled_quantity"], fill.quantity)
+    notional = EXACT.add(row["filled_notional"], EXACT.multiply(fill.price, fill.quantity))
+    status = status_of(OrderStatus(row["reported_status"]), filled=filled, quantity=row["quantity"])
+    done = {"awaiting_fills"} if status == OrderStatus.FILLED else set()
+    values: dict[str, Any] = {
+        "filled_quantity": filled,
+        "filled_notional": notional,
+        "avg_fill_price": quotient(notional, filled),
+        "fees": EXACT.add(row["fees"], fee),
+        "status": status,
+        "flags": sorted(({*row["flags"]} | (ORDER_FLAGS & {*flags})) - done),
+        "updated_at": now,
+    }
+    touched = effect and (effect.entered or effect.reduced)
+    if touched:
+        values["position_id"] = position_id_of(bot.bot_id, row["symbol"], touched.opening_fill_id)
+        values["trade_id"] = trade_id_of(values["position_id"])
+    keys = {"k_bot": bot.bot_id, "k_id": fill.order_id}
+    return update("orders", values, where=ORDER_KEY, keys=keys, also=FILLED_AT if status == OrderStatus.FILLED else "")
+
+
+def _order_news(bot: BotContext, fill: NewFill, row: Row) -> list[Sql]:
+    """Return the history row when the fill moved the order's status, and the signal that is now executed."""
+    filled = EXACT.add(row["filled_quantity"], fill.quantity)
+    status = status_of(OrderStatus(row["reported_status"]), filled=filled, quantity=row["quantity"])
+    statements = []
+    if status != row["status"]:
+        values = {"bot_id": bot.bot_id, "order_id": fill.order_id, "from_status": row["status"], "to_status": status}
+        values |= {"at": fill.executed_at, "fill_id": fill.fill_id, "source": fill.source}
+        statements.append(insert("order_events", values, suffix=""))
+    if row["signal_id"] is not None:
+        keys = {"bot": bot.bot_id, "signal": row["signal_id"], "order": fill.order_id, "at": fill.executed_at}
+        statements.append(Sql(SIGNAL_EXECUTED, keys))
+    return statements
+
+
+def _write_newest(bot: BotContext, row: Row, effect: Effect, now: datetime) -> list[Sql]:
+    """Return the statements for a fill that is the newest of its (bot, symbol): one position, or two at a flip."""
+    statements: list[Sql] = []
+    mark = store.Mark(row["current_price"], row["marked_at"])
+    stored_id = row["position_id"]
+    is_flip = effect.reduced is not None and effect.entered is not None
+    reason = store.exit_reason_of(row["order_purpose"], row["order_metadata"], is_flip=is_flip)
+    origin = store.Origin(row["leverage"] or Decimal(1), row["strategy"] or bot.strategy, reason, row["is_paper_trade"])
+    if effect.reduced is not None:
+        statements += store.write_position(
+            bot, row["symbol"], effect.reduced, origin=origin, mark=mark, stored_id=stored_id, now=now
+        )
+        stored_id = None
+    if effect.entered is not None:
+        statements += store.write_position(
+            bot, row["symbol"], effect.entered, origin=origin, mark=mark, stored_id=stored_id, now=now
+        )
+    return statements
+
+
+def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, now: datetime) -> Plan[list[list[Row]]]:
+    """Fold the chain since the last flat point before `since` again and make every derived row say so.
+
+    Rows that stay the same position keep their id, notes and stops; rows the fills no longer support are removed.
+    """
+    bounds = {"bot": bot.bot_id, "symbol": symbol, "at": None, "fill": None}
+    if since is not None:
+        (start,) = yield [Sql(store.CHAIN_START, bounds | {"at": since[0], "fill": since[1]})]
+        if start:
+            bounds |= {"at": start[0]["closed_at"], "fill": start[0]["closing_fill_id"]}
+    fills, stored = yield [Sql(store.CHAIN_FILLS, bounds), Sql(store.CHAIN_POSITIONS, bounds)]
+    order_of = {fill["fill_id"]: fill["order_id"] for fill in fills}
+    (orders,) = yield [Sql(store.CHAIN_ORDERS, {"bot": bot.bot_id, "orders": sorted(set(order_of.values()))})]
+    by_order = {order["order_id"]: order for order in orders}
+    effects = fold(map(store.execution_from, fills))
+    states = _last_states(effects)
+    matches = _match(stored, states, effects)
+    kept = {row["position_id"] for row in matches.values()}
+    gone = [row["position_id"] for row in stored if row["position_id"] not in kept]
+    statements = [store.derive_fills(bot.bot_id, symbol, effects)] if effects else []
+    statements += store.drop_positions(bot.bot_id, gone)
+    # The one that is open goes last: the old open row must be closed before another may be open.
+    for state in sorted(states, key=lambda state: state.is_open):
+        row = matches.get(state.opening_fill_id)
+        opening = by_order[order_of[state.opening_fill_id]]
+        closing = by_order[order_of[state.last_fill_id]]
+        flips = any(other.opening_fill_id == state.last_fill_id for other in states if other is not state)
+        reason = store.exit_reason_of(closing["order_purpose"], closing["order_metadata"], is_flip=flips)
+        origin = store.Origin(
+            opening["leverage"] or Decimal(1), opening["strategy"] or bot.strategy, reason, opening["is_paper_trade"]
+        )
+        mark = store.Mark(row["current_price"], row["marked_at"]) if row else store.Mark(None, None)
+        stored_id = row["position_id"] if row else None
+        statements += store.write_position(
+            bot, symbol, state, origin=origin, mark=mark, stored_id=stored_id, now=now, is_refold=True
+        )
+    return (yield [*statements, Sql(store.ORDERS_OF_CHAIN, bounds), Sql(store.SIGNALS_OF_CHAIN, bounds)])
+
+
+def _last_states(effects: list[Effect]) -> list[PositionState]:
+    """Return each position's last state, oldest first."""
+    last: dict[str, PositionState] = {}
+    for effect in effects:
+        for state in (effect.reduced, effect.entered):
+            if state is not None:
+                last[state.opening_fill_id] = state
+    return list(last.values())
+
+
+def _match(stored: list[Row], states: list[PositionState], effects: list[Effect]) -> dict[str, Row]:
+    """Return which stored row each position keeps, by its opening fill: first the same, else one that it swallowed."""
+    by_opening = {row["opening_fill_id"]: row for row in stored}
+    matches = {state.opening_fill_id: by_opening.pop(state.opening_fill_id) for state in states if state.opening_fill_id in by_opening}
+    for effect in effects:
+        state = effect.entered or effect.reduced
+        fill_id = effect.execution.fill_id
+        if state is not None and fill_id in by_opening and state.opening_fill_id not in matches:
+            matches[state.opening_fill_id] = by_opening.pop(fill_id)
+    return matches
+
+
+def _answer(bot: BotContext, symbol: str, rows: list[list[Row]], flags: list[str]) -> tuple[dict[str, Any], list[LiveUpdate]]:
+    """Shape the rows that the statements returned into the answer and the live updates."""
+    fill, order = rows[0][0], rows[1][0]
+    written = [returned[0] for returned in rows[2:] if returned]
+    positions = [shape(row, POSITION) for row in written if "cost_basis" in row]
+    trades = [trade_shape(row) for row in written if "pnl_usd" in row]
+    body = {
+        "fill": shape(fill, FILL),
+        "order": shape(order, ORDER),
+        "position": positions[-1] if positions else None,
+        "trade": trades[-1] if trades else None,
+        "flags": flags,
+    }
+
+    def note(kind: Any, data: dict[str, Any]) -> LiveUpdate:
+        return LiveUpdate(kind=kind, bot_id=bot.bot_id, symbol=symbol, data=data)
+
+    updates = [note("position", position) for position in positions]
+    updates += [note("order", body["order"]), note("fill", body["fill"])]
+    updates += [note("trade", trade) for trade in trades if trade["exit_time"] is not None]
+    return body, updates
+
+
+def _breach(bot: BotContext, fill: NewFill, row: Row, flag: str, now: datetime) -> Plan[list[LiveUpdate]]:
+    """Open the case that belongs to a flag."""
+    if flag == "overfill":
+        kind, current, limit = CaseKind.OVERFILL, EXACT.add(row["filled_quantity"], fill.quantity), row["quantity"]
+    elif flag == "after_order_ended":
+        kind, current, limit = CaseKind.FILL_AFTER_TERMINAL, fill.quantity, Decimal(0)
+    else:
+        return []
+    return (
+        yield from breach(bot, kind, symbol=row["symbol"], subject_id=fill.order_id, current=current, limit=limit, now=now)
+    )
+
+
+def order_add_fill(*, bot_id: str, fill: NewFill) -> Outcome:
+    """Record one fill of a bot and return fill, order, position and trade after it; the same fill twice changes nothing.
+
+    Raises NotFound for an unknown bot, Conflict when the id stands for other content.
+    """
+    return run(partial(record_fill, bot_context(bot_id), fill))

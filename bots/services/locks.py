@@ -1,0 +1,53 @@
+"""Advisory transaction locks: one per (bot, symbol) serialises everything that folds into a position."""
+
+from bots.services.plan import Sql
+
+# Two spaces of keys, so that a symbol named like an order id does not wait for it.
+LOCK_SYMBOL = """
+    SELECT pg_advisory_xact_lock(hashtextextended('symbol' || chr(31) || %(bot)s || chr(31) || %(symbol)s, 0))
+"""
+LOCK_ORDER = """
+    SELECT pg_advisory_xact_lock(hashtextextended('order' || chr(31) || %(bot)s || chr(31) || %(order)s, 0))
+"""
+LOCK_SYMBOL_OF_ORDER = """
+    SELECT pg_advisory_xact_lock(hashtextextended('symbol' || chr(31) || o.bot_id || chr(31) || o.symbol, 0))
+    FROM orders o WHERE o.bot_id = %(bot)s AND o.order_id = %(order)s
+"""
+LOCK_ADMISSION = "SELECT pg_advisory_xact_lock(hashtextextended('admission' || chr(31) || %(bot)s, 0))"
+# In key order, so that two batches cannot wait for each other.
+LOCK_MANY = """
+    SELECT pg_advisory_xact_lock(k) FROM (
+        SELECT DISTINCT hashtextextended('symbol' || chr(31) || %(bot)s || chr(31) || s.symbol, 0) AS k
+        FROM (
+            SELECT unnest(%(symbols)s::text[]) AS symbol
+            UNION
+            SELECT o.symbol FROM orders o WHERE o.bot_id = %(bot)s AND o.order_id = ANY(%(orders)s::text[])
+        ) s
+        ORDER BY k
+    ) keys
+"""
+
+
+def lock_symbol(bot_id: str, symbol: str) -> Sql:
+    """Wait for everything else that changes this bot's position in this symbol."""
+    return Sql(LOCK_SYMBOL, {"bot": bot_id, "symbol": symbol})
+
+
+def lock_order(bot_id: str, order_id: str) -> Sql:
+    """Wait for an order that is just being stored, or for a fact that is just being parked for it."""
+    return Sql(LOCK_ORDER, {"bot": bot_id, "order": order_id})
+
+
+def lock_symbol_of_order(bot_id: str, order_id: str) -> Sql:
+    """As lock_symbol, for the symbol of an order; locks nothing when there is no such order."""
+    return Sql(LOCK_SYMBOL_OF_ORDER, {"bot": bot_id, "order": order_id})
+
+
+def lock_admission(bot_id: str) -> Sql:
+    """One order request of a bot at a time: limits are counted over all its symbols."""
+    return Sql(LOCK_ADMISSION, {"bot": bot_id})
+
+
+def lock_many(bot_id: str, symbols: list[str], orders: list[str]) -> Sql:
+    """Take the symbol locks of a whole batch at once."""
+    return Sql(LOCK_MANY, {"bot": bot_id, "symbols": symbols, "orders": orders})

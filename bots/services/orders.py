@@ -1,0 +1,288 @@
+"""Orders: asked for or reported, and what is told of them afterwards."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from bots.choices import ControlLevel, FactKind, OrderIntent, OrderStatus
+from bots.ledger.content import content_hash
+from bots.ledger.facts import NewFill, NewOrder, OrderNews
+from bots.ledger.orders import lacks_fills, may_move, status_of
+from bots.ledger.risk import Reason, level_of
+from bots.ledger.shapes import ORDER, shape
+from bots.live.publish import LiveUpdate
+from bots.services import ledger_store as store
+from bots.services.conflicts import conflict
+from bots.services.context import BotContext, bot_context
+from bots.services.fills import apply_fill, park, record_fill
+from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
+from bots.services.permits import controls, restrictions_from
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update, within
+from bots.services.risk import evaluate, refusal_events
+from tradingdb.lib.errors import RiskRejected
+
+ORDER_ROW = "SELECT * FROM orders WHERE bot_id = %(bot)s AND order_id = %(id)s"
+PARKED = """
+    SELECT id, kind, fact_id, body, content_hash, source FROM parked_facts
+    WHERE bot_id = %(bot)s AND order_id = %(id)s AND state = 'parked' ORDER BY id
+"""
+UNPARK = "UPDATE parked_facts SET state = 'applied', applied_at = %(now)s WHERE id = %(id)s"
+KEY = "bot_id = %(k_bot)s AND order_id = %(k_id)s"
+SEEN_NEWS = """
+    SELECT 1 FROM order_events WHERE bot_id = %(bot)s AND order_id = %(id)s AND content_hash = %(hash)s LIMIT 1
+"""
+
+
+def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
+    """Store one order, and with it every fact that was parked for it.
+
+    A request is admitted or refused in this transaction; a refused one is stored as rejected. A report is always
+    stored: the order is at the exchange already.
+    """
+    now = timezone.now()
+    digest = content_hash(order.body)
+    key = {"bot": bot.bot_id, "id": order.order_id}
+    locks = [lock_symbol(bot.bot_id, order.symbol), lock_order(bot.bot_id, order.order_id)]
+    if order.intent == OrderIntent.REQUEST:
+        locks.insert(0, lock_admission(bot.bot_id))
+    *_, stored, parked = yield [*locks, Sql(ORDER_ROW, key), Sql(PARKED, key)]
+    if stored:
+        return (yield from _repeat(bot, order, stored[0], digest))
+    reasons: list[Reason] = []
+    if order.intent == OrderIntent.REQUEST:
+        reasons = yield from evaluate(bot, order, now)
+    values = _values(bot, order, digest, now, reasons)
+    extra = refusal_events(bot, order, reasons, now) if reasons else (yield from _report_breach(bot, order, now))
+    event = {"bot_id": bot.bot_id, "order_id": order.order_id, "to_status": values["status"], "source": order.source}
+    event |= {"at": values["created_at"], "details": {"reasons": reasons} if reasons else {}}
+    writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
+    rows = yield writes if parked else Last(writes)
+    body = shape(rows[0][0], ORDER)
+    if reasons:
+        return Outcome(409, body, error=_refused(order.order_id, reasons, body), updates=(_live(bot, body),))
+    updates: list[LiveUpdate] = []
+    for fact in parked:
+        outcome = yield from _apply_parked(bot, order, fact, now)
+        updates += outcome.updates
+    if parked:
+        ((row,),) = yield [Sql(ORDER_ROW, key)]
+        body = shape(row, ORDER)
+    return Outcome(201, body, updates=(*updates, _live(bot, body)))
+
+
+def _repeat(bot: BotContext, order: NewOrder, row: Row, digest: bytes) -> Plan[Outcome]:
+    body = shape(row, ORDER)
+    if row["content_hash"] is None or bytes(row["content_hash"]) != digest:
+        return (yield from conflict(bot, FactKind.ORDER, order.order_id, stored=body, received=order.body))
+    if row["error_code"] == RiskRejected.code:
+        # The same answer as the first time: a bot that lost it must not take 200 for "go".
+        (events,) = yield [Sql(REFUSAL, {"bot": bot.bot_id, "id": order.order_id})]
+        reasons = events[0]["reasons"] if events else []
+        return Outcome(409, body, replayed=True, error=_refused(order.order_id, reasons, body))
+    return Outcome(200, body, replayed=True)
+
+
+REFUSAL = """
+    SELECT details -> 'reasons' AS reasons FROM order_events
+    WHERE bot_id = %(bot)s AND order_id = %(id)s AND details ? 'reasons' ORDER BY id LIMIT 1
+"""
+
+
+def _refused(order_id: str, reasons: list[Reason], body: dict[str, Any]) -> RiskRejected:
+    rules = ", ".join(reason["rule"] for reason in reasons)
+    return RiskRejected(f"Order {order_id} is refused: {rules}.", id=order_id, reasons=reasons, order=body)
+
+
+def _live(bot: BotContext, body: dict[str, Any]) -> LiveUpdate:
+    return LiveUpdate(kind="order", bot_id=bot.bot_id, symbol=body["symbol"], data=body)
+
+
+def _values(bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reasons: list[Reason]) -> dict[str, Any]:
+    reported = OrderStatus(order.status) if order.status else OrderStatus.PENDING
+    if reasons:
+        reported = OrderStatus.REJECTED
+    status = status_of(reported, filled=Decimal(0), quantity=order.quantity)
+    created_at = order.created_at or now
+    return {
+        "bot_id": bot.bot_id,
+        "order_id": order.order_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "order_type": order.order_type,
+        "intent": order.intent,
+        "quantity": order.quantity,
+        "price": order.price,
+        "stop_price": order.stop_price,
+        "leverage": order.leverage,
+        "reduce_only": order.reduce_only,
+        "is_paper_trade": bot.mode != "live",
+        "client_order_id": order.client_order_id,
+        "exchange_order_id": order.exchange_order_id,
+        "order_purpose": order.order_purpose,
+        "strategy": order.strategy,
+        "signal_id": order.signal_id,
+        "order_metadata": order.order_metadata,
+        "status": status,
+        "reported_status": reported,
+        "submitted_at": created_at if status == OrderStatus.SUBMITTED else None,
+        "rejection_reason": "; ".join(f"{r['rule']}: {r['current']} of {r['limit']}" for r in reasons) or None,
+        "error_code": RiskRejected.code if reasons else None,
+        "flags": ["awaiting_fills"] if lacks_fills(reported, status) else [],
+        "created_at": created_at,
+        "received_at": now,
+        "updated_at": now,
+        "source": order.source,
+        "config_version": bot.config_version,
+        "content_hash": digest,
+    }
+
+
+def _report_breach(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list[Sql]]:
+    """Return the risk event of an order that was placed although the bot was halted."""
+    if order.intent == OrderIntent.REQUEST:
+        return []
+    (rows,) = yield [controls(bot, order.symbol)]
+    halts = [row for row in rows if row["state"] == ControlLevel.HALTED]
+    made = order.created_at or now
+    if level_of(bot.status, restrictions_from(rows)) != ControlLevel.HALTED or any(made < row["changed_at"] for row in halts):
+        return []
+    values = {
+        "bot_id": bot.bot_id, "symbol": order.symbol, "order_id": order.order_id, "event_time": now,
+        "risk_type": "halt_not_obeyed", "current_value": order.quantity, "limit_value": Decimal(0),
+        "action_taken": "manual_review_required",
+    }  # fmt: skip
+    return [insert("risk_events", values, suffix="")]
+
+
+def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) -> Plan[Outcome]:
+    """Apply one parked fact to the order that has just been stored."""
+    yield [Sql(UNPARK, {"id": fact["id"], "now": now})]
+    body, digest = fact["body"], bytes(fact["content_hash"])
+    if fact["kind"] == FactKind.ORDER_UPDATE:
+        news = OrderNews(body=body, source=fact["source"], **_typed(body, OrderNews))
+        return (yield from within(_apply_news(bot, news, digest=digest, now=now)))
+    fill = NewFill(body=body, source=fact["source"], **_typed(body, NewFill))
+    keys = {
+        "bot": bot.bot_id,
+        "order": order.order_id,
+        "fill": fill.fill_id,
+        "account": bot.account_id,
+        "execution": fill.exchange_trade_id,
+    }
+    ((row,),) = yield [Sql(store.LOAD, keys)]
+    return (yield from within(apply_fill(bot, fill, row, digest=digest, now=now)))
+
+
+DECIMALS = {"price", "quantity", "fee"}
+TIMES = {"at", "executed_at"}
+
+
+def _typed(body: dict[str, Any], kind: type[NewFill] | type[OrderNews]) -> dict[str, Any]:
+    """Return a parked body, which is canonical JSON, as the arguments of its fact."""
+    known = {name: value for name, value in body.items() if name in kind.__dataclass_fields__ and value is not None}
+    for name in known.keys() & DECIMALS:
+        known[name] = Decimal(known[name])
+    for name in known.keys() & TIMES:
+        known[name] = datetime.fromisoformat(known[name])
+    return known
+
+
+def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
+    """Keep what is told of an order, and move its status where the table of allowed moves has it."""
+    now = timezone.now()
+    digest = content_hash(news.body | {"order_id": news.order_id})
+    key = {"bot": bot.bot_id, "id": news.order_id}
+    _, rows, seen = yield [
+        lock_symbol_of_order(bot.bot_id, news.order_id),
+        Sql(ORDER_ROW, key),
+        Sql(SEEN_NEWS, key | {"hash": digest}),
+    ]
+    if rows and seen:
+        return Outcome(200, shape(rows[0], ORDER), replayed=True)
+    if rows:
+        return (yield from _apply_news(bot, news, digest=digest, now=now))
+    fact_id = digest.hex()
+    _, rows, parked = yield [
+        lock_order(bot.bot_id, news.order_id),
+        Sql(ORDER_ROW, key),
+        Sql(PARKED_NEWS, {"bot": bot.bot_id, "fact": fact_id}),
+    ]
+    if rows:
+        raise TryAgain
+    body = {"state": "parked", "order_id": news.order_id}
+    if parked:
+        return Outcome(200, body, replayed=True)
+    kept = dict(news.body) | {"order_id": news.order_id, "at": news.at or now}
+    kind = FactKind.ORDER_UPDATE
+    yield [park(bot, kind, fact_id, news.order_id, body=kept, digest=digest, source=news.source)]
+    return Outcome(202, body)
+
+
+PARKED_NEWS = "SELECT 1 FROM parked_facts WHERE bot_id = %(bot)s AND kind = 'order_update' AND fact_id = %(fact)s"
+
+
+def _apply_news(bot: BotContext, news: OrderNews, *, digest: bytes, now: datetime) -> Plan[Outcome]:
+    ((row,),) = yield [Sql(ORDER_ROW, {"bot": bot.bot_id, "id": news.order_id})]
+    at = news.at or now
+    old = OrderStatus(row["reported_status"])
+    new = OrderStatus(news.status) if news.status else old
+    flags = _news_flags(row, old, new, at)
+    values: dict[str, Any] = {"updated_at": now}
+    for name in ("exchange_order_id", "rejection_reason", "error_code", "retry_count"):
+        if getattr(news, name) is not None:
+            values[name] = getattr(news, name)
+    status = OrderStatus(row["status"])
+    if news.status and not flags:
+        status = status_of(new, filled=row["filled_quantity"], quantity=row["quantity"])
+        waits = lacks_fills(new, status)
+        flags = ["awaiting_fills"] if waits else []
+        values |= {"status": status, "reported_status": new, "reported_at": at}
+        values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
+        if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
+            values["submitted_at"] = at
+    event = {
+        "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
+        "was_applied": not set(flags) & {"invalid_transition", "stale"}, "flags": flags, "at": at, "source": news.source,
+        "details": {k: v for k, v in news.body.items() if v is not None}, "content_hash": digest,
+    }  # fmt: skip
+    keys = {"k_bot": bot.bot_id, "k_id": news.order_id}
+    moved = update("orders", values, where=KEY, keys=keys)
+    (rows, _) = yield Last([moved, insert("order_events", event, suffix="")])
+    body = shape(rows[0], ORDER)
+    return Outcome(200, body | {"flags": flags}, updates=(_live(bot, body),))
+
+
+def _news_flags(row: Row, old: OrderStatus, new: OrderStatus, at: datetime) -> list[str]:
+    """Return why the told status is not taken over; nothing when it is."""
+    if new == old:
+        return []
+    if row["reported_at"] is not None and at < row["reported_at"]:
+        return ["stale"]
+    # Fills move an order on their own; what is told must be possible from where either of them stands.
+    if not may_move(old, new) or not may_move(OrderStatus(row["status"]), new):
+        return ["invalid_transition"]
+    return []
+
+
+def record_fill_with_order(bot: BotContext, fill: NewFill, order: NewOrder) -> Plan[Outcome]:
+    """Store a fill whose body brings its order along; an order that is known already stays as it is."""
+    (known,) = yield [Sql(ORDER_ROW, {"bot": bot.bot_id, "id": order.order_id})]
+    updates: tuple[LiveUpdate, ...] = ()
+    if not known:
+        updates = (yield from within(record_order(bot, order))).updates
+    outcome = yield from record_fill(bot, fill)
+    return replace(outcome, updates=updates + outcome.updates)
+
+
+def order_place(*, bot_id: str, order: NewOrder) -> Outcome:
+    """Store one order of a bot. Raises NotFound, Conflict, and RiskRejected (the order is stored as rejected then)."""
+    return run(partial(record_order, bot_context(bot_id), order))
+
+
+def order_apply_news(*, bot_id: str, news: OrderNews) -> Outcome:
+    """Keep what is told of an order and move its status where that is allowed. Raises NotFound."""
+    return run(partial(record_order_news, bot_context(bot_id), news))

@@ -1,0 +1,217 @@
+"""The async shell: runs plans on a psycopg pool, each step as one pipelined round trip, for the bots' hot calls."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from bots.live.publish import LiveUpdate, apublish
+from bots.services.context import COLUMNS, BotContext, context_from
+from bots.services.plan import ATTEMPTS, Last, Outcome, Plan, Row, Sql, TryAgain, is_transient
+from tradingdb.lib.db import SEARCH_PATH
+from tradingdb.lib.errors import Unavailable, ValidationFailed
+from tradingdb.lib.tokens import TokenRow
+
+logger = logging.getLogger(__name__)
+
+BEGIN = Sql("BEGIN", {})
+COMMIT = Sql("COMMIT", {})
+GUARD = f"""
+    SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
+    FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
+"""  # noqa: S608 (columns come from code)
+USED = """
+    UPDATE bot_tokens SET last_used_at = now() WHERE prefix = %(prefix)s
+        AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+"""
+# Every wait has an end: a bot hears "try again" rather than nothing.
+OPTIONS = (
+    f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c statement_timeout=5s -c lock_timeout=2s"
+    " -c idle_in_transaction_session_timeout=10s -c application_name=tradingdb-lane"
+)
+WAIT_FOR_CONNECTION_SECONDS = 2.0
+USE_SECONDS = 60.0
+
+
+class KeyChanged(Exception):  # noqa: N818 (a request to authenticate again, not a failure)
+    """The token or its bot is not what it was when the call began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A token as last seen, with the bot it opens. Every transaction reads it anew and compares."""
+
+    row: Row = field(repr=False)
+
+    @property
+    def token(self) -> TokenRow:
+        row = self.row
+        return TokenRow(
+            prefix=row["prefix"],
+            owner=row["bot_id"],
+            digest=bytes(row["digest"]),
+            pepper=row["pepper"],
+            expires_at=row["expires_at"],
+            revoked_at=row["revoked_at"],
+            scopes=frozenset(row["scopes"]),
+        )
+
+    @property
+    def bot(self) -> BotContext:
+        return context_from(self.row)
+
+
+class Shell:
+    """One per process and event loop: the pool, and the publisher that speaks to Redis after each commit."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=WAIT_FOR_CONNECTION_SECONDS,
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "options": OPTIONS,
+                "connect_timeout": 2,
+                "prepare_threshold": 2,
+            },
+            check=None,
+        )
+        self._updates: asyncio.Queue[Sequence[LiveUpdate]] = asyncio.Queue()
+        self._publisher: asyncio.Task[None] | None = None
+        self._used_at: dict[str, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Open the pool without waiting for the database: it may come later."""
+        await self._pool.open(wait=False)
+        self._publisher = asyncio.create_task(self._publish_all())
+
+    async def close(self) -> None:
+        """Publish what is left, then close every connection."""
+        await self._updates.join()
+        if self._publisher is not None:
+            self._publisher.cancel()
+        await self._pool.close(timeout=5)
+
+    async def read_key(self, prefix: str) -> Key | None:
+        """Read a token and its bot; None when there is no such token."""
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(GUARD, {"prefix": prefix})
+                row = await cursor.fetchone()
+        except (psycopg.OperationalError, PoolTimeout) as e:
+            raise unavailable(e) from e
+        return Key(row) if row else None
+
+    async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
+        """Run a plan for a bot in one transaction; what it changed is published after the commit.
+
+        Raises KeyChanged when the token was revoked or the bot edited meanwhile, Unavailable when the database cannot
+        answer in time. Deadlocks and races for an id are run again, at most three times.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._pool.connection() as connection:
+                    outcome = await self._transaction(connection, key, make)
+                break
+            except TryAgain:
+                if attempt == ATTEMPTS:
+                    raise
+            except psycopg.DataError as e:
+                raise ValidationFailed("A number is too large for the ledger.") from e
+            except psycopg.Error as e:
+                if is_transient(e) and attempt < ATTEMPTS:
+                    continue
+                if isinstance(e, psycopg.OperationalError):
+                    raise unavailable(e) from e
+                raise
+        if outcome.updates:
+            self._updates.put_nowait(outcome.updates)
+        return outcome
+
+    async def _transaction(
+        self, connection: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
+    ) -> Outcome:
+        plan = make(key.bot)
+        guard = Sql(GUARD, {"prefix": key.row["prefix"]})
+        try:
+            step = next(plan)
+            is_last = isinstance(step, Last)
+            rows = await _round_trip(connection, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
+            if rows[1] != [key.row]:
+                raise KeyChanged
+            rows = rows[2 : 2 + len(step)]
+            while True:
+                try:
+                    step = plan.send(rows)
+                    is_last = isinstance(step, Last)
+                    rows = (await _round_trip(connection, [*step, *([COMMIT] if is_last else [])]))[: len(step)]
+                except psycopg.Error as e:
+                    # A plan may know better (a batch goes on with the next operation); most let it pass.
+                    step = plan.throw(e)
+                    is_last = False
+                    rows = await _round_trip(connection, step)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            if not is_last:
+                await connection.execute(COMMIT.text)
+            return outcome
+        except BaseException:
+            if not connection.closed:
+                await connection.execute("ROLLBACK")
+            raise
+
+    def note_use(self, prefix: str) -> None:
+        """Note, in the background, that a token was used; the row is written at most once a minute."""
+        now = time.monotonic()
+        if now - self._used_at.get(prefix, -USE_SECONDS) >= USE_SECONDS:
+            self._used_at[prefix] = now
+            task = asyncio.create_task(self._note_use(prefix))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _note_use(self, prefix: str) -> None:
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(USED, {"prefix": prefix})
+        except (psycopg.Error, PoolTimeout) as e:
+            logger.info("The use of a token was not noted: %s", e)
+
+    async def _publish_all(self) -> None:
+        while True:
+            waiting = [await self._updates.get()]
+            while not self._updates.empty():
+                waiting.append(self._updates.get_nowait())
+            try:
+                await apublish([update for updates in waiting for update in updates])
+            finally:
+                for _ in waiting:
+                    self._updates.task_done()
+
+
+async def _round_trip(connection: psycopg.AsyncConnection[Row], statements: Sequence[Sql]) -> list[list[Row]]:
+    """Send statements together and return the rows of each."""
+    async with connection.pipeline():
+        cursors = [await connection.execute(statement.text, statement.params) for statement in statements]
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """Return the 503 for a database that does not answer in time; its own words go to the log alone."""
+    logger.warning("The database did not answer in time: %s", type(error).__name__)
+    return Unavailable("The database does not answer in time; send the same call again.")
+
+
+def pool_stats(shell: Shell) -> dict[str, Any]:
+    """Return the pool's counters, for health and metrics."""
+    return dict(shell._pool.get_stats())

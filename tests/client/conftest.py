@@ -1,0 +1,22 @@
+"""Fixtures of the client's tests; `connect` runs a test once with each kind of client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from outside_world import Connect, Server
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest, server: Server) -> Iterator[Connect]:
+    connect = Connect(request.param, server)
+    yield connect
+    connect.close()

@@ -1,0 +1,42 @@
+"""The ASGI application: sockets, the bots' hot calls, and Django for everything else."""
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdb.settings.dev")
+django_application = get_asgi_application()
+
+# Imported after Django is set up: they load models.
+from bots.api.lane import Lane, Receive, Scope, Send  # noqa: E402
+from tradingdb.routing import websocket_application  # noqa: E402
+
+
+class Application:
+    """Sends each connection to the part that answers it, and opens and closes what a process holds."""
+
+    def __init__(self) -> None:
+        self.lane = Lane(django_application)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await websocket_application(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self.lane(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message: Any = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.lane.shell()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.lane.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+application = Application()

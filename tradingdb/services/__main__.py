@@ -1,0 +1,7 @@
+"""Entry point of `python -m tradingdb.services`."""
+
+import sys
+
+from tradingdb.services.cli import main
+
+sys.exit(main())

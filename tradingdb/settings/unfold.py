@@ -1,0 +1,136 @@
+"""How the admin looks: name, colours, the sidebar by area. Read by django-unfold as settings.UNFOLD."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _file(name: str) -> Callable[[HttpRequest], str]:
+    return lambda request: static(f"admin_site/{name}")
+
+
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: bool(request.user.has_perm(permission))
+
+
+def _list(title: str, model: str, icon: str, **options: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist"), **options}
+
+
+def _never(request: HttpRequest) -> bool:
+    """The live dashboard is outside the admin, so its link is never the page one is on."""
+    return False
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_admin", False))
+
+
+NAVIGATION: list[dict[str, Any]] = [
+    {
+        "items": [
+            {"title": "Live dashboard", "icon": "monitoring", "link": "/", "active": _never},
+            {"title": "Start page", "icon": "home", "link": reverse_lazy("admin:index")},
+        ],
+    },
+    {
+        "title": "Trading",
+        "separator": True,
+        "items": [
+            _list("Bots", "bots_bot", "smart_toy"),
+            _list("Positions", "bots_position", "stacked_line_chart"),
+            _list("Trades", "bots_trade", "swap_vert"),
+            _list("Orders", "bots_order", "receipt_long"),
+            _list("Fills", "bots_fill", "done_all"),
+            _list("Signals", "bots_signal", "cell_tower"),
+            _list("Balances", "bots_accountbalance", "account_balance_wallet"),
+            _list("Cash flows", "bots_cashflow", "payments"),
+            _list("Exchange accounts", "bots_exchangeaccount", "account_balance"),
+        ],
+    },
+    {
+        "title": "Desk",
+        "separator": True,
+        "items": [
+            _list("Control states", "bots_controlstate", "front_hand"),
+            _list("Cases", "bots_reconciliationcase", "rule"),
+            _list("Conflicts", "bots_ingestconflict", "call_split"),
+            _list("Parked facts", "bots_parkedfact", "local_parking"),
+            _list("Risk events", "audit_riskevent", "warning"),
+        ],
+    },
+    {
+        "title": "Analytics",
+        "separator": True,
+        "items": [
+            _list("Risk metrics", "analytics_riskmetrics", "query_stats"),
+            _list("Portfolio snapshots", "analytics_portfoliosnapshot", "donut_small"),
+        ],
+    },
+    {
+        "title": "Market data",
+        "separator": True,
+        "items": [_list("Candles", "marketdata_candle", "candlestick_chart")],
+    },
+    {
+        "title": "Configuration",
+        "separator": True,
+        "items": [
+            _list("Bot configurations", "config_app_botconfiguration", "tune"),
+            _list("Bot tokens", "bots_bottoken", "key", permission=_is_admin),
+        ],
+    },
+    {
+        "title": "Audit",
+        "separator": True,
+        "items": [
+            _list("System events", "audit_systemevent", "event_note"),
+            _list("Actions of people", "audit_useraction", "history"),
+        ],
+    },
+    {
+        "title": "People",
+        "separator": True,
+        "items": [
+            _list("Users", "accounts_user", "group", permission=_may("accounts.view_user")),
+            _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
+        ],
+    },
+]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "tradingdb control room",
+    "SITE_HEADER": "tradingdb",
+    "SITE_SUBHEADER": "Control room",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("favicon.svg")}],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "STYLES": [_file("admin.css")],
+    "SCRIPTS": [_file("admin.js")],
+    "ENVIRONMENT": "bots.admin.sidebar.mode_banner",
+    "DASHBOARD_CALLBACK": "analytics.admin.start_page.start_page",
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .013 237)",
+            "100": "oklch(94.5% .028 237)",
+            "200": "oklch(89.5% .055 235)",
+            "300": "oklch(82% .095 233)",
+            "400": "oklch(73.5% .125 234)",
+            "500": "oklch(63.5% .13 237)",
+            "600": "oklch(52.5% .12 240)",
+            "700": "oklch(46% .105 241)",
+            "800": "oklch(40% .088 241)",
+            "900": "oklch(35% .072 242)",
+            "950": "oklch(26% .055 243)",
+        },
+    },
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {"show_search": False, "command_search": False, "show_all_applications": False, "navigation": "bots.admin.sidebar.navigation"},
+}
