@@ -1,7 +1,6 @@
 # Every target honours PORT, HOST, STATE_DIR, DATABASE_URL, REDIS_URL and WORKERS, from the environment or as arguments.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
 
 export STATE_DIR ?= $(CURDIR)/.state
 export PORT ?= 8000
@@ -102,7 +101,7 @@ chromium:
 node_modules/.installed: $(wildcard package-lock.json)
 	@mkdir -p node_modules
 	@if [ ! -f package-lock.json ] || ! command -v npm >/dev/null; then \
-		echo "npm is missing: the pages show tables without charts" >&2; \
+		echo "no npm or no package-lock.json: the pages show tables without charts" >&2; \
 	elif npm ci --ignore-scripts --no-audit --no-fund --silent >&2; then \
 		touch $@; \
 	else \

@@ -17,9 +17,13 @@ def record_login(sender: Any, request: HttpRequest | None, user: Any, **extra: A
 
 
 @receiver(user_login_failed)
-def record_failure(sender: Any, credentials: Mapping[str, Any], request: HttpRequest | None = None, **extra: Any) -> None:
-    """Keep a failed login, as nobody's action. What was typed is kept only where it looks like an address:
-    people type passwords into the wrong field."""
+def record_failure(
+    sender: Any, credentials: Mapping[str, Any], request: HttpRequest | None = None, **extra: Any
+) -> None:
+    """Keep a failed login, as nobody's action.
+
+    What was typed is kept only where it looks like an address: people type passwords into the wrong field.
+    """
     if request is not None and getattr(request, "user", None) is not None and request.user.is_authenticated:
         # Not a login: a person at a session gave the password again, and that service keeps its own row.
         return

@@ -154,16 +154,17 @@ class Courier:
         if not spool.start_drain():
             return Flushed(0, 0), Unavailable("Another call is delivering the facts that wait.")
         try:
-            while hindrance is None and (record := spool.head()) is not None:
+            while hindrance is None and (waiting := spool.head()) is not None:
                 if delivered + rejected == limit:
                     hindrance = Unavailable(f"{len(spool)} facts wait to be delivered first.")
                     break
+                record = waiting.record
                 call = Call(record.method, record.path, read_ack, Lane.FACT, content=json_bytes(record.body))
                 try:
                     yield from self._attempts(call, retries=retries)
                 except ApiError as error:
                     if is_final(error):
-                        yield Disk(partial(spool.reject, record, error))
+                        yield Disk(partial(spool.reject, waiting, error))
                         rejected += 1
                         logger.warning("%s was refused (%s) and is now in %s", call, error.code, spool.rejected_path)
                     else:
@@ -171,7 +172,7 @@ class Courier:
                 except Unavailable as error:
                     hindrance = error
                 else:
-                    spool.done()
+                    spool.done(waiting)
                     delivered += 1
         finally:
             spool.end_drain()
@@ -198,14 +199,14 @@ class Courier:
                 now = self._pace.clock()
                 self._next_try_at = now + max(now - asked_at, asked_wait)
             if attempt == retries or asked_wait > LONGEST_RETRY_AFTER:
-                raise _give_up(call, outcome, attempts=attempt + 1) from outcome
+                if isinstance(outcome, RateLimited):
+                    raise outcome
+                raise _unavailable(call, outcome, attempts=attempt + 1) from outcome
             yield Pause(max(self._pace.wait(attempt), asked_wait))
             attempt += 1
 
 
-def _give_up(call: Call[Any], outcome: ApiError | httpx.RequestError, *, attempts: int) -> ClientError:
-    if isinstance(outcome, RateLimited):
-        return outcome
+def _unavailable(call: Call[Any], outcome: ApiError | httpx.RequestError, *, attempts: int) -> Unavailable:
     reason = str(outcome) if isinstance(outcome, ApiError) else f"{type(outcome).__name__} {outcome}".rstrip()
     return Unavailable(f"{call} got no answer in {attempts} attempt(s): {reason}")
 

@@ -42,6 +42,14 @@ class Span:
         return self.start + self.length
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A record and its place in the file."""
+
+    record: Record
+    span: Span
+
+
 class Spool:
     """An append-only file of JSON lines, owned by one process at a time; its methods may be called from any thread.
 
@@ -113,7 +121,7 @@ class Spool:
         """Let the next one deliver."""
         self._draining = False
 
-    def head(self) -> Record | None:
+    def head(self) -> Waiting | None:
         """Return the oldest fact that waits, None when there is none."""
         with self._mutex:
             self._check()
@@ -121,12 +129,17 @@ class Spool:
                 return None
             span = self._waiting[0]
             entry = json.loads(os.pread(self._file, span.length, span.start))
-        return Record(entry["method"], entry["path"], entry["body"])
+        return Waiting(Record(entry["method"], entry["path"], entry["body"]), span)
 
-    def done(self) -> None:
-        """Forget the oldest fact: the server has it, or the rejected file."""
+    def done(self, waiting: Waiting) -> None:
+        """Forget the oldest fact: the server has it, or the rejected file.
+
+        A fact that is forgotten already is passed over: a cancelled task may leave a thread behind that does it late.
+        """
         with self._mutex:
             self._check()
+            if not self._waiting or self._waiting[0] is not waiting.span:
+                return
             span = self._waiting.popleft()
             # On a full disk the mark may fail; a lost mark costs a second delivery under the same id, nothing more.
             with contextlib.suppress(OSError):
@@ -135,7 +148,7 @@ class Spool:
                 else:
                     os.ftruncate(self._file, 0)
 
-    def reject(self, record: Record, problem: ApiError) -> None:
+    def reject(self, waiting: Waiting, problem: ApiError) -> None:
         """Set the oldest fact aside in the rejected file, with the server's reason, and forget it here."""
         reason = {
             "status": problem.status,
@@ -144,12 +157,13 @@ class Spool:
             "errors": problem.errors,
             "request_id": problem.request_id,
         }
+        record = waiting.record
         entry = {"at": _now(), "method": record.method, "path": record.path, "body": record.body, "problem": reason}
         try:
             _append_to(self.rejected_path, entry)
         except OSError as error:
             raise SpoolError(f"{self.rejected_path} takes no rejected fact: {error}") from error
-        self.done()
+        self.done(waiting)
 
     def _check(self) -> None:
         if self._file < 0:

@@ -24,26 +24,30 @@ from tradingdb.lib.asking import ReasonForm, asking
 from tradingdb.lib.sections import Link, Section, list_url, row_url, table
 
 ROLE_TONES: Mapping[str, str] = {Role.ADMIN: "warn", Role.TRADER: "info", Role.VIEWER: "neutral"}
-PASSWORD = {"widget": forms.PasswordInput(attrs={"autocomplete": "new-password"}), "max_length": 200, "strip": False}
+
+
+def new_password_field(label: str, help_text: str) -> forms.CharField:
+    """Return an input that no browser fills in by itself."""
+    widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    return forms.CharField(label=label, help_text=help_text, widget=widget, max_length=200, strip=False)
 
 
 class NewUserForm(forms.ModelForm):
     """A new person, with a first password."""
 
-    password = forms.CharField(help_text="At least 12 characters; the person changes it after the first login.", **PASSWORD)
+    password = new_password_field("Password", "At least 12 characters; the person changes it after the first login.")
 
 
 class PasswordForm(ReasonForm):
     """A new password for somebody else."""
 
     field_order = ("password", "reason")
-    password = forms.CharField(label="New password", help_text="At least 12 characters.", **PASSWORD)
+    password = new_password_field("New password", "At least 12 characters.")
 
 
-class TokenForm(ReasonForm):
+class TokenForm(forms.Form):
     """What a personal token is for, and for how long."""
 
-    field_order = ("name", "days", "reason")
     name = forms.CharField(max_length=100, help_text="What the token is for.")
     days = forms.IntegerField(min_value=1, max_value=MAX_DAYS, initial=DEFAULT_DAYS, help_text="Days until it expires.")
 
@@ -140,7 +144,7 @@ class PersonalTokenAdmin(ControlModelAdmin):
     def is_offered(self, name: str, row: PersonalToken) -> bool:
         return row.revoked_at is None
 
-    @asking(label="Revoke", permission="administer", icon="block", is_grave=True)
+    @asking(label="Revoke", permission="administer", icon="block", form_class=forms.Form, is_grave=True)
     def revoke(self, request: HttpRequest, row: PersonalToken, data: dict[str, Any]) -> str:
         """The token opens nothing from now on, and cannot be brought back."""
         personal_token_revoke(user=row.user, prefix=row.prefix, actor=Actor(request.user, request))

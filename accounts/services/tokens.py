@@ -65,16 +65,7 @@ def personal_token_authenticate(raw: str, *, now: datetime) -> User:
         if parsed and parsed.kind == "staff"
         else None
     )
-    stored = row and tokens.TokenRow(
-        prefix=row.prefix,
-        owner=str(row.user_id),
-        digest=bytes(row.digest),
-        # Kept without its number: a new pepper ends every personal token, and people make new ones.
-        pepper=tokens.CURRENT_PEPPER,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-    )
-    tokens.check_token(raw, stored, now)
+    tokens.check_token(raw, _row_of(row) if row else None, now)
     assert row is not None
     if not row.user.is_active:
         raise NotAuthenticated(tokens.REFUSAL)
@@ -82,3 +73,15 @@ def personal_token_authenticate(raw: str, *, now: datetime) -> User:
         due = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_INTERVAL)
         PersonalToken.objects.filter(due, pk=row.pk).update(last_used_at=now)
     return row.user
+
+
+def _row_of(token: PersonalToken) -> tokens.TokenRow:
+    return tokens.TokenRow(
+        prefix=token.prefix,
+        owner=str(token.user_id),
+        digest=bytes(token.digest),
+        # Kept without its number: a new pepper ends every personal token, and people make new ones.
+        pepper=tokens.CURRENT_PEPPER,
+        expires_at=token.expires_at,
+        revoked_at=token.revoked_at,
+    )

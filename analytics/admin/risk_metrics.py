@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from analytics.models import RiskMetrics
 from tradingdb.lib import display
 from tradingdb.lib.admin import DayRangeFilter, LedgerAdmin, RelatedFilter
+from tradingdb.lib.columns import RATIO_PLACES
 from tradingdb.lib.units import Kind
 
 METRIC_COLUMNS = (
@@ -62,7 +63,7 @@ class RiskMetricsAdmin(LedgerAdmin):
         """Unlimited where there were gains and no loss."""
         if row.profit_factor is None and row.gross_profit > 0:
             return display.unlimited()
-        return display.number(row.profit_factor)
+        return display.number(row.profit_factor, places=RATIO_PLACES)
 
     @admin.display(description="Quality")
     def quality(self, row: RiskMetrics) -> SafeString:

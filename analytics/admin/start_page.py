@@ -32,6 +32,7 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     bots = list(Bot.objects.exclude(status=BotStatus.ARCHIVED).order_by("bot_id")[: BOTS_SHOWN + 1])
     earned = pnl_of_day(bots, now)
     context.update(
+        title="Start page",
         tiles=tiles(bots, earned, now),
         sections=[bots_table(bots[:BOTS_SHOWN], earned, now), *tables()],
         as_of=display.moment(now),
@@ -57,9 +58,10 @@ def tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime) -> 
     states = [bot.liveness(now) for bot in bots]
     wrong = sum(state in ("down", "late") for state in states)
     open_positions = bounded_count(Position.objects.open())
+    trouble = f"{wrong} late or down" if wrong else ""
     halts = [str(row) for row in ControlState.objects.exclude(state="ACTIVE").order_by("scope", "target")[:3]]
     return [
-        tile("Bots up", f"{states.count('up')} of {len(bots)}", list_url(Bot), f"{wrong} late or down" if wrong else ""),
+        tile("Bots up", f"{states.count('up')} of {len(bots)}", list_url(Bot), trouble),
         *pnl_tiles(bots, earned),
         tile("Open positions", open_positions or "0", list_url(Position, status__exact="open")),
         tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
@@ -83,7 +85,7 @@ def pnl_tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal]) -> list[dict[s
         key = (bot.deployment_mode, bot.currency)
         sums[key] = sums.get(key, Decimal(0)) + earned.get(bot.bot_id, Decimal(0))
     return [
-        tile("Net P&L today", display.pnl(total, unit=currency), list_url(Trade), f"{mode}, closed trades, UTC day")
+        tile("Net P&L today", display.pnl(total), list_url(Trade), f"{currency}, {mode}; closed since 00:00Z")
         for (mode, currency), total in sorted(sums.items())
     ]
 
@@ -110,6 +112,7 @@ def bots_table(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime
 def tables() -> list[Section]:
     """Return the tables below the bots."""
     last = RiskMetrics.objects.order_by().aggregate(day=Max("date"))["day"]
+    breaches = RiskEvent.objects.filter(resolved=False).order_by("-event_time")[:10]
     metrics = RiskMetrics.objects.filter(date=last).select_related("bot").order_by("bot_id")
     return [
         table(admin.site, "Open positions", Position.objects.open().select_related("bot").order_by("-opened_at"),
@@ -118,7 +121,7 @@ def tables() -> list[Section]:
         table(admin.site, f"Risk metrics of {last}" if last else "Risk metrics", metrics,
               ("show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
               empty="Computed once a day, after the UTC day has ended."),
-        table(admin.site, "Unresolved risk events", RiskEvent.objects.filter(resolved=False).order_by("-event_time")[:10],
+        table(admin.site, "Unresolved risk events", breaches,
               ("event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken"),
               more_url=list_url(RiskEvent, resolved__exact="0"), empty="No limit was broken."),
         table(admin.site, "Latest events", SystemEvent.objects.order_by("-event_time", "-id")[:10],

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from analytics.metrics import trades as statistics
 from analytics.metrics.batch import RatioArrays, compute_ratios
-from analytics.metrics.borders import to_ratio, utc_day
+from analytics.metrics.borders import to_ratio
 from analytics.metrics.drawdown import max_drawdown_money
 from analytics.metrics.exposure import ExposureStats, exposure_stats
 from analytics.metrics.inputs import DEFINITION, DayInputs, inputs_hash
@@ -175,7 +175,7 @@ def _metrics(facts: DayInputs, history: Sequence[DayReturn], ratios: RatiosOfHis
         provisional=bool(reasons),
         provisional_reasons=reasons,
         **vars(account),
-        **vars(_trades_of_day([trade for trade in facts.trades if utc_day(trade.exit_time) == facts.day])),
+        **vars(_trades_of_day([trade for trade in facts.trades if trade.exit_time >= facts.begins_at])),
         **vars(exposure_stats(facts.samples)),
         **vars(_trades_of_history(facts.trades)),
         **vars(ratios),

@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from analytics.metrics.borders import EXACT, finite, utc_day
+from analytics.metrics.borders import EXACT, finite
 from analytics.metrics.exposure import ExposureSample
 from analytics.metrics.trades import ClosedTrade
 
@@ -45,10 +45,16 @@ class DayInputs:
         if len({trade.trade_id for trade in self.trades}) < len(self.trades):
             raise ValueError("a trade_id occurs twice")
 
+    @property
+    def begins_at(self) -> datetime:
+        """The midnight, UTC, with which the day begins."""
+        return datetime.combine(self.day, time.min, tzinfo=UTC)
+
     def relevant(self) -> "DayInputs":
         """Return the same inputs without the facts that do not count, and the others in one fixed order."""
-        trades = [trade for trade in self.trades if utc_day(trade.exit_time) <= self.day]
-        samples = [sample for sample in self.samples if utc_day(sample.at) == self.day]
+        begin, end = self.begins_at, self.begins_at + timedelta(days=1)
+        trades = [trade for trade in self.trades if trade.exit_time < end]
+        samples = [sample for sample in self.samples if begin <= sample.at < end]
         return replace(
             self,
             equity={day: value for day, value in sorted(self.equity.items()) if day <= self.day},

@@ -1,6 +1,6 @@
 """What each bot's books say at a moment: balance, realised and unrealised P&L, exposure, and results since a date.
 
-Two readers give the same figures: `books_now` from open positions at their last marks, `books_at` from fills and
+Two readers give the same figures: `books_now` from open positions as last marked, `books_at` from fills and
 balances as they were at past moments, when no marks are kept. Money is exact and in the bot's own currency; what is
 quoted in another currency is left out and named.
 """
@@ -9,19 +9,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Decimal
+from typing import NamedTuple
 
-from analytics.metrics.borders import EXACT
+from analytics.metrics.borders import EXACT, total
 from analytics.selectors.grid import EPOCH, SLOT, ZERO, Balance, Holding, Steps, balances_read, holdings_read
 from analytics.selectors.history import EXTERNAL_FLOWS, BotRow
 from analytics.selectors.sql import fetch
 from bots.ledger.symbols import split_symbol
 
 # Trades hold what is realised: of open ones so far, and of those that bots report whole, which have no fills.
-NET_NOW = "SELECT bot_id, symbol, sum(pnl_usd) FROM trades WHERE bot_id = ANY(%(bots)s) GROUP BY 1, 2"
+NET_NOW = """
+    SELECT bot_id, symbol, sum(pnl_usd) FROM trades
+    WHERE bot_id = ANY(%(bots)s) AND (origin = 'fills' OR exit_time IS NOT NULL) GROUP BY 1, 2
+"""
 OPEN_NOW = """
-    SELECT bot_id, symbol, CASE side WHEN 'long' THEN size ELSE -size END,
-        CASE side WHEN 'long' THEN cost_basis ELSE -cost_basis END, coalesce(current_price, avg_entry_price)
+    SELECT bot_id, symbol, unrealized_pnl, coalesce(size * current_price, cost_basis)
     FROM positions WHERE status IN ('open', 'partially_closed') AND bot_id = ANY(%(bots)s)
 """
 REPORTED = """
@@ -74,6 +77,20 @@ class Book:
         return EXACT.add(self.total, self.unrealized)
 
 
+class Held(NamedTuple):
+    """What one symbol did for a bot: realised P&L net of fees, and the open position, None when flat."""
+
+    realized: Decimal
+    position: "Open | None" = None
+
+
+class Open(NamedTuple):
+    """An open position at a price: gross unrealised P&L, and |size x price|."""
+
+    unrealized: Decimal
+    exposure: Decimal
+
+
 class Flows:
     """Cash flows of bots after the initial one, summed up to any moment."""
 
@@ -110,14 +127,14 @@ def period_starts(moment: datetime) -> tuple[datetime, datetime, datetime]:
 
 
 def books_now(bots: Sequence[BotRow], *, at: datetime, flows: Flows) -> dict[str, Book]:
-    """Return the books of bots as they are: open positions at their last marks, at cost before the first mark."""
+    """Return the books of bots as they are: open positions as last marked, at cost before the first mark."""
     bot_ids = [bot.bot_id for bot in bots]
-    held: dict[str, dict[str, Holding]] = defaultdict(dict)
+    held: dict[str, dict[str, Held]] = defaultdict(dict)
     for bot_id, symbol, net in fetch(NET_NOW, bots=bot_ids):
-        held[bot_id][symbol] = Holding(ZERO, ZERO, net, ZERO)
-    for bot_id, symbol, size, cost, price in fetch(OPEN_NOW, bots=bot_ids):
-        net = held[bot_id][symbol].realized if symbol in held[bot_id] else ZERO
-        held[bot_id][symbol] = Holding(size, cost, net, price)
+        held[bot_id][symbol] = Held(net)
+    for bot_id, symbol, unrealized, exposure in fetch(OPEN_NOW, bots=bot_ids):
+        known = held[bot_id].get(symbol, Held(ZERO))
+        held[bot_id][symbol] = known._replace(position=Open(unrealized, exposure))
     balances = balances_read(bot_ids, first=at, last=at)
     return {
         bot.bot_id: _book(bot, held[bot.bot_id], _value(balances, bot, at), flows.all_until(bot.bot_id, at))
@@ -171,20 +188,23 @@ def baselines(
         for bot_id, start, symbol, amount in fetch(NET_BEFORE, bots=list(bot_ids), starts=list(before)):
             if split_symbol(symbol, currency_of[bot_id])[1] == currency_of[bot_id]:
                 net[bot_id, start] = EXACT.add(net[bot_id, start], amount)
-    with localcontext(EXACT):
-        for bot, start in silent:
-            paid_in = flows.all_until(bot.bot_id, just_before(start))
-            found[bot.bot_id, start] = bot.starting_capital + paid_in + net[bot.bot_id, start]
+    for bot, start in silent:
+        paid_in = flows.all_until(bot.bot_id, just_before(start))
+        found[bot.bot_id, start] = total((bot.starting_capital, paid_in, net[bot.bot_id, start]))
     return found
 
 
 def _held_at(
     slot: datetime, holdings: Mapping[str, Steps[Holding]], reported: Mapping[str, Steps[Decimal]]
-) -> dict[str, Holding]:
-    held = {symbol: holding for symbol, steps in holdings.items() if (holding := steps.at(slot)) is not None}
-    for symbol, steps in reported.items():
-        known = held.get(symbol, Holding(ZERO, ZERO, ZERO, ZERO))
-        held[symbol] = known._replace(realized=EXACT.add(known.realized, steps.at(slot) or ZERO))
+) -> dict[str, Held]:
+    held: dict[str, Held] = {}
+    for symbol, steps in holdings.items():
+        if (holding := steps.at(slot)) is not None:
+            is_open = holding.size != 0
+            held[symbol] = Held(holding.realized, Open(holding.unrealized, holding.worth) if is_open else None)
+    for symbol, nets in reported.items():
+        known = held.get(symbol, Held(ZERO))
+        held[symbol] = known._replace(realized=EXACT.add(known.realized, nets.at(slot) or ZERO))
     return held
 
 
@@ -193,17 +213,16 @@ def _value(balances: Mapping[str, Steps[Balance]], bot: BotRow, moment: datetime
     return steps.at(moment) if steps is not None else None
 
 
-def _book(bot: BotRow, held: Mapping[str, Holding], balance: Balance | None, flows: Decimal) -> Book:
+def _book(bot: BotRow, held: Mapping[str, Held], balance: Balance | None, flows: Decimal) -> Book:
     like = {symbol for symbol in held if split_symbol(symbol, bot.currency)[1] == bot.currency}
-    positions = [held[symbol] for symbol in like if held[symbol].size]
-    with localcontext(EXACT):
-        realized = sum((held[symbol].realized for symbol in like), ZERO)
-        return Book(
-            total=bot.starting_capital + flows + realized if balance is None else balance.total,
-            margin_used=ZERO if balance is None else balance.margin_used,
-            realized=realized,
-            unrealized=sum((holding.size * holding.price - holding.cost for holding in positions), ZERO),
-            exposure=sum((holding.worth for holding in positions), ZERO),
-            open_positions=len(positions),
-            left_out=sorted(symbol for symbol in held if symbol not in like),
-        )
+    positions = [position for symbol in like if (position := held[symbol].position) is not None]
+    realized = total(held[symbol].realized for symbol in like)
+    return Book(
+        total=total((bot.starting_capital, flows, realized)) if balance is None else balance.total,
+        margin_used=ZERO if balance is None else balance.margin_used,
+        realized=realized,
+        unrealized=total(position.unrealized for position in positions),
+        exposure=total(position.exposure for position in positions),
+        open_positions=len(positions),
+        left_out=sorted(symbol for symbol in held if symbol not in like),
+    )

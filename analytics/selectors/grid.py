@@ -87,7 +87,12 @@ class Holding(NamedTuple):
     @property
     def worth(self) -> Decimal:
         """|size x price|, exact."""
-        return abs(EXACT.multiply(self.size, self.price))
+        return EXACT.multiply(self.size, self.price).copy_abs()
+
+    @property
+    def unrealized(self) -> Decimal:
+        """Gross P&L of what is held at the price, exact."""
+        return EXACT.subtract(EXACT.multiply(self.size, self.price), self.cost)
 
 
 class Balance(NamedTuple):

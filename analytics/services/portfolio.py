@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import transaction
 from django.utils import timezone
 
 from analytics.metrics.borders import EXACT, to_money
@@ -15,7 +16,9 @@ from analytics.models import PortfolioSnapshot
 from analytics.selectors.grid import EPOCH, SLOT, ZERO, slot_at, slots_between
 from analytics.selectors.portfolio import PortfolioFigures, portfolios_at, portfolios_now
 from analytics.selectors.sql import fetch
+from bots.ledger.shapes import plain
 from bots.ledger.symbols import split_symbol
+from bots.live.publish import LiveUpdate, publish
 from tradingdb.lib.errors import ValidationFailed
 
 # A slot is taken from the present while it is this young; later the ledger tells what it was.
@@ -44,6 +47,7 @@ TOTALS = """
     UPDATE bots b SET total_pnl = t.total
     FROM unnest(%(bots)s::text[], %(totals)s::numeric[]) AS t(bot_id, total)
     WHERE b.bot_id = t.bot_id AND b.total_pnl <> t.total
+    RETURNING b.bot_id, b.total_pnl
 """
 
 
@@ -96,10 +100,14 @@ def bots_refresh_total_pnl() -> int:
     for bot_id, currency, symbol, net in fetch(CLOSED):
         like = symbol is not None and split_symbol(symbol, currency)[1] == currency
         totals[bot_id] = EXACT.add(totals[bot_id], net if like else ZERO)
-    params: dict[str, Any] = {"bots": list(totals), "totals": [to_money(total) for total in totals.values()]}
-    with connection.cursor() as cursor:
-        cursor.execute(TOTALS, params)
-        return cursor.rowcount
+    values = [to_money(total) for total in totals.values()]
+    changed = fetch(TOTALS, bots=list(totals), totals=values)
+    updates = [
+        LiveUpdate(kind="bot", bot_id=bot_id, symbol="", data={"bot_id": bot_id, "total_pnl": plain(total)})
+        for bot_id, total in changed
+    ]
+    transaction.on_commit(partial(publish, updates))
+    return len(changed)
 
 
 def _store(portfolios: Sequence[PortfolioFigures], *, is_backfilled: bool) -> int:

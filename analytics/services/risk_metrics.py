@@ -29,7 +29,12 @@ UNLIKE_CURRENCY = "unlike_currency"
 GRACE = timedelta(minutes=1)
 LOOKBACK = timedelta(days=2)
 
+SWEEP_TIME = timedelta(minutes=1)
+
+# Of one transaction.
 BOTS_AT_ONCE = 25
+ROWS_AT_ONCE = 2000
+# Of one read of exposure samples: 288 a bot and day.
 WINDOW = timedelta(days=31)
 CELLS_AT_ONCE = 2_000_000  # of the matrix of returns: 16 MB
 
@@ -86,13 +91,16 @@ def risk_metrics_backfill(*, first: date, last: date, bot_id: str | None = None)
     bots = bots_read(None if bot_id is None else [bot_id])
     if bot_id is not None and not bots:
         raise NotFound(f"No such bot: {bot_id}", bot_id=bot_id)
-    return _refresh({bot: first for bot in bots if bot_id or bot.status != BotStatus.ARCHIVED}, last=last)
+    kept = [bot for bot in bots if bot_id or bot.status != BotStatus.ARCHIVED]
+    first_days = {bot: max(first, bot.first_day) for bot in kept if bot.first_day is not None and bot.first_day <= last}
+    return sum((_refresh(some, last=last) for some in _parts(first_days, last=last)), Refreshed())
 
 
 def risk_metrics_refresh_stale(*, lookback: timedelta | None = LOOKBACK) -> Refreshed:
     """Compute what is missing, and again what a late fact has made stale: all days of a bot from that fact's day on.
 
-    lookback: how far back facts may have arrived; None looks at every fact, which takes its time.
+    lookback: how far back facts may have arrived; None looks at every fact, which takes its time. It ends after a
+    minute, with whole bots; what is left is still missing or stale when the next one looks.
     """
     now = timezone.now()
     last = utc_day(now - GRACE) - ONE_DAY
@@ -101,32 +109,43 @@ def risk_metrics_refresh_stale(*, lookback: timedelta | None = LOOKBACK) -> Refr
     kept = [bot for bot in bots.values() if bot.status != BotStatus.ARCHIVED]
     for bot_id, day in first_missing_days(kept, last=last).items():
         due[bot_id] = min(day, due.get(bot_id, day))
-    return _refresh({bots[bot_id]: day for bot_id, day in sorted(due.items())}, last=last, confirm=True)
-
-
-def _refresh(first_days: Mapping[BotRow, date], *, last: date, confirm: bool = False) -> Refreshed:
-    """Bring the rows of these bots, each from its day to the last, in line with the ledger.
-
-    confirm: stamp rows that are right already, so that the sweep need not look at them again.
-    """
     result = Refreshed()
-    bots = list(first_days)
-    for start in range(0, len(bots), BOTS_AT_ONCE):
-        some = {bot: first_days[bot] for bot in bots[start : start + BOTS_AT_ONCE]}
-        result += _refresh_some(some, last=last, confirm=confirm)
+    for some in _parts({bots[bot_id]: day for bot_id, day in sorted(due.items())}, last=last):
+        result += _refresh(some, last=last, confirm=True)
+        if timezone.now() - now > SWEEP_TIME:
+            break
     return result
 
 
+def _parts(first_days: Mapping[BotRow, date], *, last: date) -> Iterator[dict[BotRow, date]]:
+    """Cut the bots into parts that one transaction brings in line, by the number of their rows."""
+    part: dict[BotRow, date] = {}
+    rows = 0
+    for bot, first in first_days.items():
+        days = (last - first).days + 1
+        if part and (len(part) == BOTS_AT_ONCE or rows + days > ROWS_AT_ONCE):
+            yield part
+            part, rows = {}, 0
+        part[bot] = first
+        rows += days
+    if part:
+        yield part
+
+
 @transaction.atomic
-def _refresh_some(first_days: Mapping[BotRow, date], *, last: date, confirm: bool) -> Refreshed:
+def _refresh(first_days: Mapping[BotRow, date], *, last: date, confirm: bool = False) -> Refreshed:
+    """Bring the rows of some bots, each from its day to the last, in line with the ledger.
+
+    confirm: stamp the rows that are right already, so that the next sweep need not look at them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(LOCK)
     # Before the first read: what arrives from here on must look newer than the rows.
     now = timezone.now()
     histories = histories_read(list(first_days), last_day=last)
-    begin = {bot.bot_id: max(day, bot.first_day) for bot, day in first_days.items() if bot.first_day is not None}
+    begin = {bot.bot_id: day for bot, day in first_days.items()}
     result = Refreshed()
-    for window in _windows(min(begin.values(), default=last), last):
+    for window in _windows(min(begin.values()), last):
         samples_read(histories, first_day=window[0], last_day=window[1])
         stored = _stored(begin, window)
         due: list[Wanted] = []

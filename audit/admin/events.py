@@ -1,35 +1,14 @@
 """Events that bots and the system report."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.models import SystemEvent
 from tradingdb.lib import display
-from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, TextFilter
+from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exact_filter
 
-
-class BotIdFilter(TextFilter):
-    """One bot, by its id as text: an audit row outlives its bot."""
-
-    title = "bot"
-    parameter_name = "bot_id"
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(bot_id=self.value().strip()) if self.value() else queryset
-
-
-class EventTypeFilter(TextFilter):
-    """One type of event, written out."""
-
-    title = "event type"
-    parameter_name = "event_type"
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(event_type=self.value().strip()) if self.value() else queryset
+# By text: an audit row outlives its bot.
+BOT_ID_FILTER = exact_filter("bot_id", "bot")
 
 
 def bot_reference(bot_id: str | None) -> SafeString:
@@ -41,13 +20,17 @@ def row_reference(table: str, bot_id: str | None, natural_id: str | None) -> Saf
     """Return a link to a ledger row that an event names."""
     if not (bot_id and natural_id):
         return display.text(natural_id)
-    return display.link(natural_id, f"bots_{table}_find", bot=bot_id, id=natural_id)
+    return display.link(display.identifier(natural_id), f"bots_{table}_find", bot=bot_id, id=natural_id)
 
 
 @admin.register(SystemEvent)
 class SystemEventAdmin(LedgerAdmin):
-    list_display = ("event_time", "event_level", "event_type", "show_bot_id", "component", "message", "symbol", "error_code")
-    list_filter = (BotIdFilter, ("event_level", ChoicesFilter), EventTypeFilter, ("event_time", DayRangeFilter))
+    list_display = (
+        "event_time", "event_level", "event_type", "show_bot_id", "component", "message", "symbol", "error_code"
+    )  # fmt: skip
+    list_filter = (
+        BOT_ID_FILTER, ("event_level", ChoicesFilter), exact_filter("event_type"), ("event_time", DayRangeFilter)
+    )  # fmt: skip
     ordering = ("-event_time",)
     fieldsets = (
         (

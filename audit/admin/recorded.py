@@ -21,9 +21,14 @@ class ReasonedForm(forms.ModelForm):
         help_text="Kept with the change, for whoever reads it later.",
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A row that keeps a reason keeps that of its last change, not of this one.
+        self.initial["reason"] = ""
+
 
 class RecordedAdmin(ControlModelAdmin):
-    """An editable page: only the fields that changed are written, and who, what and why is kept in the same transaction."""
+    """An editable page: only fields that changed are written; who, what and why is kept in the same transaction."""
 
     form = ReasonedForm
 
@@ -50,7 +55,8 @@ class RecordedAdmin(ControlModelAdmin):
         """Store a new row and the action of adding it."""
         obj.save()
         made = values(obj, self.get_editable(request, None))
-        self.actor(request).record(f"{self.resource_type}.create", self.resource_type, self.resource_id(obj), after=made)
+        kind = self.resource_type
+        self.actor(request).record(f"{kind}.create", kind, self.resource_id(obj), after=made)
 
     def update(self, request: HttpRequest, obj: Any, names: Sequence[str], *, reason: str) -> None:
         """Store the changed fields and no other, for the rest of the form is as old as the page; and the action."""

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from audit.admin.events import BotIdFilter, bot_reference, row_reference
+from audit.admin.events import BOT_ID_FILTER, bot_reference, row_reference
 from audit.models import RiskEvent
 from audit.services.actions import Actor
 from audit.services.risk_events import risk_event_resolve
@@ -29,7 +29,7 @@ class RiskEventAdmin(LedgerAdmin):
     list_display = (
         "event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken", "state"
     )  # fmt: skip
-    list_filter = (BotIdFilter, ("risk_type", ChoicesFilter), "resolved", ("event_time", DayRangeFilter))
+    list_filter = (BOT_ID_FILTER, ("risk_type", ChoicesFilter), "resolved", ("event_time", DayRangeFilter))
     ordering = ("-event_time",)
     fieldsets = (
         (

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 
@@ -14,7 +13,7 @@ from audit.models import UserAction
 
 def record_action(
     *,
-    user: AbstractBaseUser | None,
+    user: Any,
     action: str,
     resource_type: str,
     resource_id: str,
@@ -26,7 +25,7 @@ def record_action(
 ) -> UserAction:
     """Write one row: who did what to which thing, what it was before and after, why, and from where.
 
-    `name` says who acts where no person does: a command, or the system itself.
+    `user` is a person or None; `name` says who acts where no person does: a command, or the system itself.
     """
     agent = request.headers.get("User-Agent", "").replace("\x00", "") if request is not None else ""
     return UserAction.objects.create(
@@ -84,3 +83,6 @@ class Actor:
             request=self.request,
             name=self.name,
         )
+
+
+SYSTEM = Actor()

@@ -1,6 +1,19 @@
 """The admin of the ledger, one module per aggregate; importing them registers their pages."""
 
-from bots.admin import accounts, balances, bots, cases, control, fills, ingest, orders, positions, signals, tokens, trades
+from bots.admin import (
+    accounts,
+    balances,
+    bots,
+    cases,
+    control,
+    fills,
+    ingest,
+    orders,
+    positions,
+    signals,
+    tokens,
+    trades,
+)
 
 __all__ = [
     "accounts",

@@ -26,6 +26,5 @@ class ExchangeAccountAdmin(RecordedAdmin):
 
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         bots = Bot.objects.filter(account=row)
-        return [
-            table(self.admin_site, "Bots", bots, ("bot_id", "bot_name", "status", "deployment_mode", "heartbeat", "num_equity")),
-        ]
+        columns = ("bot_id", "bot_name", "status", "deployment_mode", "heartbeat", "num_equity")
+        return [table(self.admin_site, "Bots", bots, columns, empty="No bot trades on it.")]

@@ -15,7 +15,7 @@ from audit.admin.recorded import RecordedAdmin
 from audit.models import RiskEvent, SystemEvent
 from bots.admin.sidebar import bounded_count, open_cases
 from bots.admin.trades import TRADE_COLUMNS
-from bots.choices import BotStatus, TokenScope
+from bots.choices import BotStatus, DeploymentMode, TokenScope
 from bots.models import (
     AccountBalance,
     Bot,
@@ -33,18 +33,18 @@ from bots.models import (
 from bots.services.registry import bot_register, bot_update
 from bots.services.tokens import DEFAULT_DAYS, MAX_DAYS, token_create
 from tradingdb.lib import display
-from tradingdb.lib.asking import ReasonForm, asking
+from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Link, Section, list_url, row_url, table
 from tradingdb.lib.units import Kind
 
 LIMITS = ("max_positions", "leverage_limit", "max_daily_loss_pct", "max_weekly_loss_pct", "max_drawdown_pct")
-IDENTITY = ("bot_id", "bot_name", "bot_type", "strategy_name", "deployment_mode", "account", "currency", "initial_capital")
+NAMES = ("bot_id", "bot_name", "bot_type", "strategy_name")
+IDENTITY = (*NAMES, "deployment_mode", "account", "currency", "initial_capital")
 
 
-class TokenForm(ReasonForm):
+class TokenForm(forms.Form):
     """What a new token may do, and for how long."""
 
-    field_order = ("scopes", "days", "reason")
     scopes = forms.MultipleChoiceField(
         choices=TokenScope.choices, initial=TokenScope.values, widget=forms.CheckboxSelectMultiple
     )
@@ -77,7 +77,11 @@ class BotAdmin(RecordedAdmin):
                         ("error_count", "acknowledged_halt"))},
         ),
         ("Money", {"fields": (("num_equity", "num_total_pnl"), "initial_capital")}),
-        ("Limits", {"fields": LIMITS}),
+        (
+            "Limits",
+            {"fields": (("max_positions", "leverage_limit"), ("max_daily_loss_pct", "max_weekly_loss_pct"),
+                        "max_drawdown_pct")},
+        ),
         ("Why", {"fields": ("reason",)}),
         ("Origin", {"fields": (("created_at", "created_by"), ("updated_at", "extra_metadata"))}),
     )  # fmt: skip
@@ -115,6 +119,10 @@ class BotAdmin(RecordedAdmin):
         return display.text(bot.owner)
 
     show_owner.short_description = "Owner"  # type: ignore[attr-defined]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Nobody makes a live bot by leaving a field as it is."""
+        return {"deployment_mode": DeploymentMode.DEMO, **super().get_changeform_initial_data(request)}
 
     def create(self, request: HttpRequest, obj: Bot, form: ModelForm) -> None:
         given = {name: form.cleaned_data[name] for name in self.addable if name != "account"}

@@ -29,7 +29,10 @@ class RestrictForm(ReasonForm):
         max_length=50, required=False, help_text="A bot_id, a symbol or an exchange; empty for scope all."
     )
     state = forms.ChoiceField(
-        choices=[(ControlLevel.HALTED, "HALTED: no new orders"), (ControlLevel.REDUCING, "REDUCING: only orders that reduce")]
+        choices=[
+            (ControlLevel.HALTED, "HALTED: no new orders"),
+            (ControlLevel.REDUCING, "REDUCING: only orders that reduce"),
+        ]
     )
 
 
@@ -68,7 +71,7 @@ class ControlStateAdmin(ControlModelAdmin):
     @button(label="Restrict trading", permission="intervene", icon="front_hand", is_grave=True)
     def restrict(self, request: HttpRequest) -> HttpResponse:
         """Halt or reduce everything, a bot, a symbol or an exchange."""
-        form = RestrictForm(request.POST or None)
+        form = RestrictForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
                 row = control_set(**form.cleaned_data, actor=Actor(request.user, request))
@@ -79,8 +82,8 @@ class ControlStateAdmin(ControlModelAdmin):
                 return HttpResponseRedirect(list_url(ControlState))
         words = {
             "label": "Restrict trading",
-            "explanation": "Bots in this scope hear of it at once and lose the permit to open positions. Open positions "
-            "stay open. The strictest state that applies to a bot counts.",
+            "explanation": "Bots in this scope hear of it at once and lose the permit to open positions. "
+            "Open positions stay open. The strictest state that applies to a bot counts.",
             "is_grave": True,
             "cancel_url": list_url(ControlState),
         }

@@ -45,7 +45,7 @@ class FillAdmin(BotLedgerAdmin):
     @admin.display(description="Fee")
     def num_fee(self, fill: Fill) -> SafeString:
         """The fee as it was charged, in its own currency."""
-        return display.number(fill.fee, unit=fill.fee_currency or "")
+        return display.money(fill.fee, unit=fill.fee_currency or "")
 
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         positions = [pid for pid in (row.position_id, row.opened_position_id) if pid]

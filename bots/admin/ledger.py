@@ -1,6 +1,6 @@
 """What the pages of the ledger share: links between rows by their natural ids, currencies of a row, filters, notes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import models
@@ -13,7 +13,7 @@ from bots.ledger.symbols import split_symbol
 from bots.services.notes import ledger_id, notes_set
 from tradingdb.lib import display
 from tradingdb.lib.admin import DropdownFilter, LedgerAdmin, RelatedFilter
-from tradingdb.lib.columns import label_of
+from tradingdb.lib.columns import Column, label_of, named
 from tradingdb.lib.keyset import distinct_values
 from tradingdb.lib.units import Kind
 
@@ -61,18 +61,18 @@ def bot_link(bot_id: str | None) -> SafeString:
 
 def reference(table: str, bot_id: str, natural_id: str | None) -> SafeString:
     """Return a link to a row that another row names."""
-    return display.link(natural_id, f"bots_{table}_find", bot=bot_id, id=natural_id) if natural_id else display.UNKNOWN
+    if not natural_id:
+        return display.UNKNOWN
+    return display.link(display.identifier(natural_id), f"bots_{table}_find", bot=bot_id, id=natural_id)
 
 
-def reference_column(field: Any, table: str) -> Callable[[Any], SafeString]:
+def reference_column(field: Any, table: str) -> Column:
     """Return the display callable of a text column that names another row."""
 
     def present(row: Any) -> SafeString:
         return reference(table, row.bot_id, getattr(row, field.attname))
 
-    present.short_description = label_of(field).removesuffix(" ID")  # type: ignore[attr-defined]
-    present.__name__ = field.name
-    return present
+    return named(present, name=f"shown_{field.name}", heading=label_of(field).removesuffix(" ID"))
 
 
 class BotLedgerAdmin(LedgerAdmin):

@@ -17,8 +17,8 @@ from tradingdb.lib.sections import Section, table
 @admin.register(Order)
 class OrderAdmin(BotLedgerAdmin):
     list_display = (
-        "order_id", "bot", "symbol", "side", "order_type", "status", "quantity", "num_filled", "price", "avg_fill_price",
-        "fees", "created_at", "flags",
+        "order_id", "bot", "symbol", "side", "order_type", "status", "quantity", "num_filled", "price",
+        "avg_fill_price", "fees", "created_at", "flags",
     )  # fmt: skip
     list_filter = (
         BOT_FILTER, SymbolFilter, ("status", ChoicesFilter), ("side", ChoicesFilter), ("created_at", DayRangeFilter)
@@ -52,7 +52,7 @@ class OrderAdmin(BotLedgerAdmin):
         ("Origin", {"fields": (("source", "config_version"), "received_at")}),
     )  # fmt: skip
 
-    @admin.display(description="Filled (%)")
+    @admin.display(description="Filled")
     def num_filled(self, order: Order) -> SafeString:
         """The filled share of the quantity."""
         return display.share(order.filled_quantity / order.quantity)

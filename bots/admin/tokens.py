@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from bots.models import BotToken
 from bots.services.tokens import token_revoke
 from tradingdb.lib import display
 from tradingdb.lib.admin import ControlModelAdmin, RelatedFilter
-from tradingdb.lib.asking import ReasonForm, asking
+from tradingdb.lib.asking import asking
 
 
 @admin.register(BotToken)
@@ -53,7 +54,7 @@ class BotTokenAdmin(ControlModelAdmin):
     def is_offered(self, name: str, row: BotToken) -> bool:
         return row.revoked_at is None
 
-    @asking(label="Revoke", permission="administer", icon="block", form_class=ReasonForm, is_grave=True)
+    @asking(label="Revoke", permission="administer", icon="block", form_class=forms.Form, is_grave=True)
     def revoke(self, request: HttpRequest, row: BotToken, data: dict[str, Any]) -> str:
         """The token opens nothing from now on, and cannot be brought back. A bot that still uses it stops reporting."""
         token_revoke(bot_id=row.bot_id, prefix=row.prefix, actor=Actor(request.user, request))

@@ -36,8 +36,8 @@ class StateFilter(DropdownFilter):
 @admin.register(Trade)
 class TradeAdmin(NotesAdmin):
     list_display = (
-        "trade_id", "bot", "symbol", "side", "state", "quantity", "entry_price", "exit_price", "pnl_usd", "pnl_pct",
-        "fees", "entry_time", "exit_time",
+        "trade_id", "bot", "symbol", "side", "quantity", "entry_price", "exit_price", "pnl_usd", "pnl_pct", "holding",
+        "entry_time",
     )  # fmt: skip
     list_filter = (
         BOT_FILTER, SymbolFilter, StateFilter, ("side", ChoicesFilter), ("exit_reason", ChoicesFilter),
@@ -83,7 +83,9 @@ class TradeAdmin(NotesAdmin):
 
     @admin.display(description="Held for")
     def holding(self, trade: Trade) -> SafeString:
-        return display.text(None if trade.exit_time is None else display.age(trade.exit_time - trade.entry_time))
+        if trade.exit_time is None:
+            return display.badge("open", tone="info")
+        return display.text(display.age(trade.exit_time - trade.entry_time))
 
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         position = row.position_id or ""
@@ -91,6 +93,6 @@ class TradeAdmin(NotesAdmin):
             table(self.admin_site, "Fills", fills_of(row.bot_id, position), FILL_COLUMNS,
                   empty="This trade was reported whole, without fills."),
             table(self.admin_site, "Position", Position.objects.filter(bot_id=row.bot_id, position_id=position),
-                  ("position_id", "status", "size", "avg_entry_price", "realized_pnl", "fees", "opened_at", "closed_at")),
+                  ("position_id", "status", "size", "avg_entry_price", "realized_pnl", "opened_at", "closed_at")),
             table(self.admin_site, "Orders", orders_of(row.bot_id, position), ORDER_COLUMNS),
         ]  # fmt: skip

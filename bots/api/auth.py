@@ -27,10 +27,11 @@ RANK = {Role.VIEWER: 0, Role.TRADER: 1, Role.ADMIN: 2}
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A person at the door. `is_fresh`: the password was confirmed at this session within the last five minutes."""
+    """A person at the door, by session or by token; a confirmed password makes a session fresh for five minutes."""
 
     user: User
     is_fresh: bool
+    has_session: bool = False
 
     def require(self, role: Role) -> None:
         """Raise PermissionDenied for a lesser role."""
@@ -50,14 +51,21 @@ class Staff:
 Caller = TokenContext | Staff
 
 
+def keep_to_limit(bot_id: str, bucket: Bucket) -> None:
+    """Count one call. Raises RateLimited above the limit."""
+    wait = ratelimit.wait_ms(bot_id, bucket)
+    if wait:
+        raise RateLimited("Too many calls in a minute.", retry_after=-(-wait // 1000))
+
+
 class BotToken(AuthBase):
-    """The token of a bot, with one scope; each call counts in one bucket of its rate limit."""
+    """The token of a bot, with one scope; each call counts in one bucket, by the view where that is None."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = "Token of a bot: tdb_live_… or tdb_demo_…"
 
-    def __init__(self, scope: TokenScope, bucket: Bucket) -> None:
+    def __init__(self, scope: TokenScope, bucket: Bucket | None) -> None:
         self.scope, self.bucket = scope, bucket
         super().__init__()
 
@@ -69,9 +77,8 @@ class BotToken(AuthBase):
         context.require(self.scope)
         if "bot_id" in request.GET:
             raise PermissionDenied("A bot sees its own rows only, without naming itself.")
-        wait = ratelimit.wait_ms(context.bot_id, self.bucket)
-        if wait:
-            raise RateLimited("Too many calls in a minute.", retry_after=-(-wait // 1000))
+        if self.bucket is not None:
+            keep_to_limit(context.bot_id, self.bucket)
         return context
 
 
@@ -114,7 +121,7 @@ class StaffSession(AuthBase):
             return None
         if check_csrf(request) is not None:
             raise PermissionDenied("The CSRF token is missing or wrong.")
-        staff = Staff(request.user, is_fresh(request.session, timezone.now()))
+        staff = Staff(request.user, is_fresh(request.session, timezone.now()), has_session=True)
         staff.require(self.role)
         return staff
 
@@ -133,7 +140,7 @@ def no_staff(request: HttpRequest) -> None:
         raise PermissionDenied("This call is for bots.")
 
 
-def for_bots(scope: TokenScope, bucket: Bucket) -> list[Any]:
+def for_bots(scope: TokenScope, bucket: Bucket | None) -> list[Any]:
     """Only a bot with this scope."""
     return [BotToken(scope, bucket), no_staff]
 

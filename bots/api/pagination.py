@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from bots.selectors.lists import Listing, Moment
-from tradingdb.lib.schema import StrictModel, failure_of
+from tradingdb.lib.schema import StrictModel, failure_of, wrong
 from tradingdb.lib.strictjson import is_clean
 
 DEFAULT_LIMIT = 100
@@ -20,20 +19,26 @@ MAX_LIMIT = 1000
 MAX_ID = 2**63 - 1
 
 
-def limit_up_to(most: int) -> Any:
-    """Return the type of a `limit` parameter: plain digits, from 1 to `most`."""
+def _digits(least: int, most: int) -> Any:
+    """Return the type of a whole number in an address: plain digits."""
 
     def read(value: object) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
             value = int(value)
-        if not isinstance(value, int) or not 1 <= value <= most:
-            raise PydanticCustomError("limit", f"must be a whole number from 1 to {most}")  # type: ignore[arg-type]
+        if not isinstance(value, int) or not least <= value <= most:
+            raise wrong("digits", f"must be a whole number from {least} to {most}")
         return value
 
-    return Annotated[int, PlainValidator(read), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": most})]
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Annotated[int, PlainValidator(read), WithJsonSchema(schema)]
 
 
-Limit = limit_up_to(MAX_LIMIT)
+def limit_up_to(most: int) -> Any:
+    """Return the type of a `limit` parameter."""
+    return _digits(1, most)
+
+
+Id = _digits(0, MAX_ID)
 
 
 class QueryModel(StrictModel):
@@ -46,17 +51,19 @@ class QueryModel(StrictModel):
         if isinstance(request, HttpRequest):
             for name, values in request.GET.lists():
                 if name not in cls.model_fields:
-                    raise PydanticCustomError("unknown_parameter", "there is a parameter this call does not know")
+                    raise wrong("unknown_parameter", f"this call does not know the parameter {name[:40]!r}")
                 if len(values) != 1 or not is_clean(values[0]):
-                    raise PydanticCustomError("parameter", "a parameter stands twice or holds a NUL character")
+                    raise wrong("parameter", f"{name} stands twice or holds a NUL character")
         return data
 
 
 class PageQuery(QueryModel):
     """Where a page begins and how long it is."""
 
-    limit: Limit = Field(default=DEFAULT_LIMIT, description="Rows of one page.")  # type: ignore[valid-type]
-    cursor: str | None = Field(default=None, max_length=400, description="`next` of the page before.")
+    limit: limit_up_to(MAX_LIMIT) = Field(default=DEFAULT_LIMIT, description="Rows of one page.")  # type: ignore[valid-type]
+    cursor: str | None = Field(
+        default=None, max_length=400, pattern=r"^[A-Za-z0-9_-]+$", description="`next` of the page before."
+    )
 
 
 def page_of(listing: Listing, given: Mapping[str, Any], query: PageQuery) -> dict[str, Any]:

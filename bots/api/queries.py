@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from audit.choices import RiskType
 from bots.api.pagination import PageQuery, QueryModel, limit_up_to
@@ -22,7 +21,7 @@ from bots.choices import (
     SignalType,
 )
 from marketdata.services.candles import MAX_READ
-from tradingdb.lib.schema import BotId, Ident, Line50, Line100, Symbol, UtcTime, Word
+from tradingdb.lib.schema import BotId, Ident, Line50, Line100, Symbol, UtcTime, Word, wrong
 
 Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(s|m|h|d|w|M)$", strict=True)]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$", max_length=50, strict=True)]
@@ -109,7 +108,7 @@ class ParkedQuery(ListQuery):
 def _switch(value: object) -> bool:
     if value in ("true", "false"):
         return value == "true"
-    raise PydanticCustomError("switch", "must be true or false")
+    raise wrong("switch", "must be true or false")
 
 
 Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"type": "boolean"})]

@@ -1,6 +1,6 @@
 """The rows of the answers as OpenAPI describes them, read off the models so that they cannot differ from them."""
 
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -24,7 +24,7 @@ from bots.models import (
 )
 from bots.selectors.fields import ACTION, BOT, CASE, CONFLICT, LIMITS, PARKED, RISK_EVENT, TOKEN
 
-TYPES: tuple[tuple[type[models.Field[Any, Any]], Any], ...] = (
+TYPES: tuple[tuple[Any, Any], ...] = (
     (models.DecimalField, DecimalOut),
     (models.DateTimeField, TimeOut),
     (models.DateField, DateOut),
@@ -41,16 +41,16 @@ TYPES: tuple[tuple[type[models.Field[Any, Any]], Any], ...] = (
 
 def column_type(model: type[models.Model], name: str) -> Any:
     """Return how a column of a model looks on the wire."""
-    column = model._meta.get_field(name)
+    column: Any = model._meta.get_field(name)
     if isinstance(column, models.ForeignKey):
-        return Union[str, None] if column.null else str
+        return str | None if column.null else str
     if isinstance(column, models.GeneratedField):
         column = column.output_field
     if column.choices and not isinstance(column, ArrayField):
-        found: Any = Literal[tuple(str(value) for value, _ in column.flatchoices)]  # type: ignore[misc]
+        found: Any = Literal[tuple(str(value) for value, _ in column.flatchoices)]
     else:
         found = next(wire for kind, wire in TYPES if isinstance(column, kind))
-    return Union[found, None] if column.null and found is not Any else found
+    return found | None if column.null and found is not Any else found
 
 
 def row_model(title: str, model: type[models.Model], columns: tuple[str, ...], **others: Any) -> type[BaseModel]:
@@ -66,9 +66,8 @@ def row_model(title: str, model: type[models.Model], columns: tuple[str, ...], *
 def page_model(row: type[BaseModel]) -> type[BaseModel]:
     """Return a model of one page of such rows."""
     name = row.__name__.removesuffix("Out") + "Page"
-    return create_model(
-        name, __doc__="One page; `next` is the cursor of the next one.", items=(list[row], ...), next=(str | None, ...)
-    )  # type: ignore[valid-type]
+    items = (list[row], ...)  # type: ignore[valid-type]
+    return create_model(name, __doc__="One page; `next` names the next one.", items=items, next=(str | None, ...))
 
 
 SignalOut = row_model("SignalOut", Signal, SIGNAL)

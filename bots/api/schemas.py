@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from bots.api.queries import Exchange, Interval
 from bots.choices import (
@@ -47,6 +46,7 @@ from tradingdb.lib.schema import (
     Word,
     to_decimal,
     to_json_value,
+    wrong,
 )
 
 # Far beyond any real trade, and small enough that every product of the ledger fits numeric(76,36).
@@ -115,20 +115,21 @@ class TradeIn(StrictModel):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if (self.exit_price is None) != (self.exit_time is None):
-            raise PydanticCustomError("exit", "exit_price and exit_time belong together")
+            raise wrong("exit", "exit_price and exit_time belong together")
         if self.exit_time is not None and self.exit_time < self.entry_time:
-            raise PydanticCustomError("exit", "exit_time must not lie before entry_time")
+            raise wrong("exit", "exit_time must not lie before entry_time")
         largest = max(self.entry_price, self.exit_price or self.entry_price)
         if largest * self.quantity >= LARGEST_NOTIONAL:
-            raise PydanticCustomError("notional", "price times quantity is beyond what any exchange trades")
+            raise wrong("notional", "price times quantity is beyond what any exchange trades")
         return self
 
     def to_domain(self) -> NewTrade:
         """The trade as a fact; what was not told takes the ledger's defaults."""
         body = self.model_dump()
         defaults = {"fees": Decimal(0), "leverage": Decimal(1), "strategy": ""}
-        told = {name: defaults.get(name) if value is None else value for name, value in body.items()}
-        return NewTrade(body=body, **{**told, "trade_type": str(self.trade_type)})
+        told: dict[str, Any] = {name: defaults.get(name) if value is None else value for name, value in body.items()}
+        told["trade_type"] = str(self.trade_type)
+        return NewTrade(body=body, **told)
 
 
 def _price_or_ladder(value: object) -> Any:
@@ -140,7 +141,7 @@ def _positive_or_none(value: object) -> Decimal | None:
         return None
     number = to_decimal(value)
     if number <= 0:
-        raise PydanticCustomError("positive", "must be greater than 0")
+        raise wrong("positive", "must be greater than 0")
     return number
 
 
@@ -168,7 +169,7 @@ class PositionPatch(StrictModel):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            raise PydanticCustomError("empty", "must hold at least one field")
+            raise wrong("empty", "must hold at least one field")
         return self
 
     def changes(self) -> dict[str, Any]:
@@ -243,7 +244,7 @@ class BotPatch(StrictModel):
         gone = {name for name in self.model_fields_set if getattr(self, name) is None}
         fixed = sorted(gone - {"max_daily_loss_pct", "max_weekly_loss_pct", "max_drawdown_pct", "reason"})
         if fixed:
-            raise PydanticCustomError("null", f"must not be null: {', '.join(fixed)}")  # type: ignore[arg-type]
+            raise wrong("null", f"must not be null: {', '.join(fixed)}")
         return self
 
     def changes(self) -> dict[str, Any]:
@@ -269,7 +270,7 @@ class ControlIn(StrictModel):
     @model_validator(mode="after")
     def _target_fits(self) -> Self:
         if (self.scope == ControlScope.ALL) != (self.target is None):
-            raise PydanticCustomError("target", "target is needed for every scope but all")
+            raise wrong("target", "target is needed for every scope but all")
         return self
 
 
@@ -283,7 +284,7 @@ class CasePatch(StrictModel):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_dump(exclude_none=True):
-            raise PydanticCustomError("empty", "must hold at least one field")
+            raise wrong("empty", "must hold at least one field")
         return self
 
 

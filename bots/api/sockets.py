@@ -20,7 +20,7 @@ MOST_BYTES = 4096
 POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER = 1008, 1009, 1013
 
 
-class Socket(AsyncWebsocketConsumer):
+class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """A socket without channel layer: the hub of its process sends to it directly."""
 
     channel_layer_alias = None

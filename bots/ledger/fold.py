@@ -55,7 +55,6 @@ class PositionState:
     last_fill_id: str
     last_fill_at: datetime
     last_price: Decimal
-    is_flip: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -143,6 +142,13 @@ def apply(state: PositionState | None, execution: Execution) -> Effect:
     return _reduce(state, execution, direction)
 
 
+def opened_by(execution: Execution, *, closed_quantity: Decimal, closing_fee: Decimal) -> PositionState:
+    """Return the position that an execution opened with what it did not need to close the one before."""
+    side = Direction.LONG if execution.side == Side.BUY else Direction.SHORT
+    quantity = EXACT.subtract(execution.quantity, closed_quantity)
+    return _open(side, execution, quantity, EXACT.subtract(execution.fee, closing_fee))
+
+
 def fold(executions: Iterable[Execution], state: PositionState | None = None) -> list[Effect]:
     """Fold executions that stand in the order (executed_at, fill_id), starting from a state."""
     effects = []
@@ -170,7 +176,6 @@ def _open(side: Direction, execution: Execution, quantity: Decimal, fee: Decimal
         last_fill_id=execution.fill_id,
         last_fill_at=execution.executed_at,
         last_price=execution.price,
-        is_flip=quantity != execution.quantity,
     )
 
 

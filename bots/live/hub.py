@@ -69,6 +69,8 @@ class Hub:
         self._views: dict[Filter, View] = {}
         self._watchers: set[Watcher] = set()
         self._traded: set[str] = set()
+        # Whether Redis was tried once, so that the first snapshot has the prices if there are any.
+        self._is_redis_known = asyncio.Event()
         self._is_loaded = asyncio.Event()
         self._loading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,12 +163,14 @@ class Hub:
         prices = await astored_prices()
         self.sources["redis"] = True
         self.state.apply(prices)
+        self._is_redis_known.set()
         if self._is_loaded.is_set():
             await self._reconcile()
             for view in self._views.values():
                 view.restart()
 
     def _on_lost(self) -> None:
+        self._is_redis_known.set()
         if self.sources["redis"]:
             self.sources["redis"] = False
             self._tell_sources()
@@ -174,6 +178,7 @@ class Hub:
     # --- what is done again and again
 
     async def _load_first(self) -> None:
+        await self._is_redis_known.wait()
         while not self._is_loaded.is_set():
             await self._reconcile()
             if self.sources["postgres"]:
@@ -277,7 +282,8 @@ class Hub:
 
 def _in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Run it in any thread, with a database connection of its own: a slow database must not hold up the sync views."""
-    return DatabaseSyncToAsync(function, thread_sensitive=False)
+    in_thread: Callable[..., Awaitable[Any]] = DatabaseSyncToAsync(function, thread_sensitive=False)
+    return in_thread
 
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
+from bots.live.protocol import text_frame
+
 Send = Callable[[Any], Coroutine[Any, Any, None]]
 
 # Close codes of our own, beside the standard ones.
@@ -45,6 +47,7 @@ class Outlet:
         except StopIteration:
             return
         except Exception:
+            # Each server has its own error for a closed socket; the consumer hears of the end by itself.
             self._is_gone = True
             return
         self._task = asyncio.get_running_loop().create_task(self._finish(_Rest(step, waited)))
@@ -63,18 +66,24 @@ class Outlet:
     async def _finish(self, rest: Awaitable[None]) -> None:
         try:
             await rest
-            while self._has_missed:
+            while self._has_missed and self._last is None:
                 self._has_missed = False
                 await self._send(text_event(self._newest()))
+            if self._last is not None:
+                await self._send(self._last)
         except Exception:
+            # As above.
             self._is_gone = True
         finally:
             self._task = None
 
 
 def text_event(text: str) -> dict[str, Any]:
-    """Return the ASGI event of a text message; it can be sent to any number of sockets."""
-    return {"type": "websocket.send", "text": text}
+    """Return the ASGI event of a text message; it can be sent to any number of sockets.
+
+    `frame` is for FrameProtocol; other servers take the text.
+    """
+    return {"type": "websocket.send", "text": text, "frame": text_frame(text)}
 
 
 class _Rest:

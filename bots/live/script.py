@@ -102,16 +102,19 @@ return failed
 """
 
 
-def encode(value: Any) -> str:
-    """Return compact JSON; a Decimal or a time that was not shaped yet becomes its wire form."""
-    return json.dumps(value, separators=(",", ":"), default=_shaped)
-
-
 def _shaped(value: Any) -> Any:
     shaped = wire(value)
     if shaped is value:
         raise TypeError(f"{type(value).__name__} cannot travel in a live update.")
     return shaped
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), default=_shaped)
+
+
+def encode(value: Any) -> str:
+    """Return compact JSON; a Decimal or a time that was not shaped yet becomes its wire form."""
+    return _encoder.encode(value)
 
 
 def arguments(updates: Iterable[LiveUpdate], *, is_published: bool = True) -> list[str]:

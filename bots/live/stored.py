@@ -1,6 +1,7 @@
 """Reading back what the live layer keeps in Redis."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -10,7 +11,7 @@ from bots.live.client import async_client, sync_client
 from bots.live.script import LiveUpdate
 
 
-def price_updates(stored: dict[bytes, bytes]) -> list[LiveUpdate]:
+def price_updates(stored: Mapping[Any, Any]) -> list[LiveUpdate]:
     """Return the stored prices as the updates they came from; what is not ours is left out."""
     updates = []
     for symbol, text in stored.items():

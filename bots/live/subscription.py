@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
@@ -59,9 +60,9 @@ class Subscription:
             if message["type"] == "message":
                 self._read(message["data"])
 
-    async def _await_word(self, pubsub: PubSub) -> dict[str, object]:
+    async def _await_word(self, pubsub: PubSub) -> dict[str, Any]:
         """Return the next message of any kind: a living server has one when it was asked."""
-        message = await pubsub.get_message(timeout=SILENCE_SECONDS)
+        message: dict[str, Any] | None = await pubsub.get_message(timeout=SILENCE_SECONDS)
         if message is None:
             raise ConnectionError("Redis does not answer.")
         return message

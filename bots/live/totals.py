@@ -59,14 +59,15 @@ class Totals:
         """Return the totals as they travel: counts over all, money per mode and currency.
 
         exposure: sum of size x price; unrealized_pnl and realized_today (net): in the group's currency;
-        equity: sum of the last reported ones, null where it does not apply; bots_without_equity are not in it.
+        equity: sum of the last reported ones, null where there is none or it does not apply (one symbol);
+        bots_without_equity are not in it.
         """
         if self._base is None:
             self._base = _bot_sums(bots, realized, has_equity=has_equity)
         groups = {key: dict(group) for key, group in self._base.items()}
         for key, total in self._sums.items():
             if total.count:
-                group = groups.setdefault(key, _empty(key, has_equity=has_equity))
+                group = groups.setdefault(key, _empty(key))
                 group |= {"open_positions": total.count, "unmarked": total.unmarked}
                 group |= {"exposure": plain(total.exposure), "unrealized_pnl": plain(total.unrealized)}
         return {
@@ -90,24 +91,25 @@ def _bot_sums(
     groups: dict[Group, dict[str, Any]] = {}
     for bot in listed.values():
         key = (bot.mode, bot.currency)
-        group = groups.setdefault(key, _empty(key, has_equity=has_equity))
+        group = groups.setdefault(key, _empty(key))
         group["bots"] += 1
         if bot.equity is None:
             group["bots_without_equity"] += 1
-        equity[key] = EXACT.add(equity.get(key, ZERO), bot.equity or ZERO)
+        else:
+            equity[key] = EXACT.add(equity.get(key, ZERO), bot.equity)
     for (bot_id, symbol), net in realized.items():
         if bot_id in listed:
             key = (listed[bot_id].mode, split_symbol(symbol, listed[bot_id].currency)[1])
-            groups.setdefault(key, _empty(key, has_equity=has_equity))
+            groups.setdefault(key, _empty(key))
             earned[key] = EXACT.add(earned.get(key, ZERO), net)
     for key, group in groups.items():
         group["realized_today"] = plain(earned.get(key, ZERO))
-        if has_equity:
-            group["equity"] = plain(equity.get(key, ZERO))
+        if has_equity and key in equity:
+            group["equity"] = plain(equity[key])
     return groups
 
 
-def _empty(key: Group, *, has_equity: bool) -> dict[str, Any]:
+def _empty(key: Group) -> dict[str, Any]:
     counts = {"bots": 0, "bots_without_equity": 0, "open_positions": 0, "unmarked": 0}
     money = dict.fromkeys(("exposure", "unrealized_pnl", "realized_today"), "0")
-    return {"deployment_mode": key[0], "currency": key[1], **counts, **money, "equity": "0" if has_equity else None}
+    return {"deployment_mode": key[0], "currency": key[1], **counts, **money, "equity": None}

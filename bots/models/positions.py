@@ -96,7 +96,6 @@ class Position(models.Model):
             models.Index("bot", F("opened_at").desc(), name="idx_positions_bot_id"),
             models.Index("symbol", F("opened_at").desc(), name="idx_positions_symbol"),
             models.Index("bot", "symbol", F("opened_at").desc(), name="idx_positions_bot_symbol"),
-            models.Index(fields=["bot", "symbol", "closed_at", "closing_fill_id"], name="idx_positions_chain"),
             models.Index(F("opened_at").desc(), name="idx_positions_opened_at"),
             models.Index(fields=["status"], condition=Q(status__in=OPEN), name="idx_positions_status"),
             GinIndex(fields=["entry_trade_ids"], name="idx_positions_entry_trades"),

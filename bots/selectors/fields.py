@@ -1,7 +1,8 @@
 """The fields of rows that people read over the API, in the order of the answer; `shape` makes the wire form."""
 
 BOT = (
-    "bot_id", "bot_name", "bot_type", "strategy_name", "description", "status", "deployment_mode", "exchange", "currency",
+    "bot_id", "bot_name", "bot_type", "strategy_name", "description", "status", "deployment_mode", "exchange",
+    "currency",
     "initial_capital", "current_equity", "total_pnl", "last_heartbeat", "started_at", "error_count", "latency_ms",
     "acknowledged_halt", "created_at", "updated_at",
 )  # fmt: skip
@@ -10,7 +11,8 @@ LIMITS = (
 )  # fmt: skip
 TOKEN = ("prefix", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at")
 CASE = (
-    "id", "kind", "bot_id", "symbol", "subject_id", "status", "expected", "reported", "cause", "resolution", "opened_at",
+    "id", "kind", "bot_id", "symbol", "subject_id", "status", "expected", "reported", "cause", "resolution",
+    "opened_at",
     "last_seen_at", "resolved_at",
 )  # fmt: skip
 CONFLICT = (

@@ -1,9 +1,10 @@
 """Fills: the one way facts about executions enter the ledger."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -11,7 +12,18 @@ from bots.choices import CaseKind, FactKind, OrderStatus
 from bots.errors import DuplicateExecution
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill
-from bots.ledger.fold import EXACT, Effect, Execution, PositionState, apply, fold, position_id_of, quotient, trade_id_of
+from bots.ledger.fold import (
+    EXACT,
+    Effect,
+    Execution,
+    PositionState,
+    apply,
+    fold,
+    opened_by,
+    position_id_of,
+    quotient,
+    trade_id_of,
+)
 from bots.ledger.orders import status_of
 from bots.ledger.shapes import FILL, ORDER, POSITION, shape, trade_shape
 from bots.ledger.symbols import split_symbol
@@ -277,33 +289,67 @@ def _write_newest(bot: BotContext, row: Row, effect: Effect, now: datetime) -> l
 
 
 def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, now: datetime) -> Plan[list[list[Row]]]:
-    """Fold the chain since the last flat point before `since` again and make every derived row say so.
+    """Fold the chain again from the position that was held at `since` (from the beginning when None), and make every
+    derived row say so.
 
     Rows that stay the same position keep their id, notes and stops; rows the fills no longer support are removed.
+    Rows that say it already are left alone.
     """
     bounds = {"bot": bot.bot_id, "symbol": symbol, "at": None, "fill": None}
+    start_id = None
     if since is not None:
         (start,) = yield [Sql(store.CHAIN_START, bounds | {"at": since[0], "fill": since[1]})]
         if start:
-            bounds |= {"at": start[0]["closed_at"], "fill": start[0]["closing_fill_id"]}
+            start_id = start[0]["position_id"]
+            bounds |= {"at": start[0]["opened_at"], "fill": start[0]["opening_fill_id"]}
     fills, stored = yield [Sql(store.CHAIN_FILLS, bounds), Sql(store.CHAIN_POSITIONS, bounds)]
-    order_of = {fill["fill_id"]: fill["order_id"] for fill in fills}
-    (orders,) = yield [Sql(store.CHAIN_ORDERS, {"bot": bot.bot_id, "orders": sorted(set(order_of.values()))})]
-    by_order = {order["order_id"]: order for order in orders}
-    effects = fold(map(store.execution_from, fills))
-    states = _last_states(effects)
-    matches = _match(stored, states, effects)
+    orders_of = {fill["fill_id"]: fill["order_id"] for fill in fills}
+    (orders,) = yield [Sql(store.CHAIN_ORDERS, {"bot": bot.bot_id, "orders": sorted(set(orders_of.values()))})]
+    chain = fold_chain(fills, start_id)
+    statements = [store.derive_fills(bot.bot_id, symbol, chain.effects)] if chain.effects else []
+    statements += _write_chain(bot, symbol, chain, stored, {row["order_id"]: row for row in orders}, orders_of, now)
+    return (yield [*statements, *store.link_orders(bot.bot_id, symbol, chain.effects, orders_of)])
+
+
+class Chain(NamedTuple):
+    """A folded chain: what each fill did, and every position's last state, oldest first."""
+
+    effects: list[Effect]
+    states: list[PositionState]
+
+
+def fold_chain(fills: list[Row], start_id: str | None) -> Chain:
+    """Fold stored fills; the first one opened `start_id`, perhaps with only what crossed zero."""
+    executions = list(map(store.execution_from, fills))
+    first: PositionState | None = None
+    if start_id is not None and fills[0]["opened_position_id"] == start_id:
+        row = fills[0]
+        first = opened_by(executions.pop(0), closed_quantity=row["closed_quantity"], closing_fee=row["closing_fee_quote"])
+    effects = fold(executions, first)
+    last = {first.opening_fill_id: first} if first else {}
+    for effect in effects:
+        for state in (effect.reduced, effect.entered):
+            if state is not None:
+                last[state.opening_fill_id] = state
+    return Chain(effects, list(last.values()))
+
+
+def _write_chain(
+    bot: BotContext, symbol: str, chain: Chain, stored: list[Row], orders: dict[str, Row], orders_of: dict[str, str],
+    now: datetime,
+) -> list[Sql]:  # fmt: skip
+    matches = _match(stored, chain)
     kept = {row["position_id"] for row in matches.values()}
-    gone = [row["position_id"] for row in stored if row["position_id"] not in kept]
-    statements = [store.derive_fills(bot.bot_id, symbol, effects)] if effects else []
-    statements += store.drop_positions(bot.bot_id, gone)
+    statements = store.drop_positions(bot.bot_id, (row["position_id"] for row in stored if row["position_id"] not in kept))
+    openings = {state.opening_fill_id for state in chain.states}
     # The one that is open goes last: the old open row must be closed before another may be open.
-    for state in sorted(states, key=lambda state: state.is_open):
+    for state in sorted(chain.states, key=lambda state: state.is_open):
         row = matches.get(state.opening_fill_id)
-        opening = by_order[order_of[state.opening_fill_id]]
-        closing = by_order[order_of[state.last_fill_id]]
-        flips = any(other.opening_fill_id == state.last_fill_id for other in states if other is not state)
-        reason = store.exit_reason_of(closing["order_purpose"], closing["order_metadata"], is_flip=flips)
+        if row is not None and replace(state, last_price=Decimal(0)) == replace(store.position_state(row), last_price=Decimal(0)):
+            continue
+        opening, closing = (orders[orders_of[fill_id]] for fill_id in (state.opening_fill_id, state.last_fill_id))
+        is_flip = state.last_fill_id in openings and state.last_fill_id != state.opening_fill_id
+        reason = store.exit_reason_of(closing["order_purpose"], closing["order_metadata"], is_flip=is_flip)
         origin = store.Origin(
             opening["leverage"] or Decimal(1), opening["strategy"] or bot.strategy, reason, opening["is_paper_trade"]
         )
@@ -312,24 +358,17 @@ def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, 
         statements += store.write_position(
             bot, symbol, state, origin=origin, mark=mark, stored_id=stored_id, now=now, is_refold=True
         )
-    return (yield [*statements, Sql(store.ORDERS_OF_CHAIN, bounds), Sql(store.SIGNALS_OF_CHAIN, bounds)])
+    return statements
 
 
-def _last_states(effects: list[Effect]) -> list[PositionState]:
-    """Return each position's last state, oldest first."""
-    last: dict[str, PositionState] = {}
-    for effect in effects:
-        for state in (effect.reduced, effect.entered):
-            if state is not None:
-                last[state.opening_fill_id] = state
-    return list(last.values())
-
-
-def _match(stored: list[Row], states: list[PositionState], effects: list[Effect]) -> dict[str, Row]:
+def _match(stored: list[Row], chain: Chain) -> dict[str, Row]:
     """Return which stored row each position keeps, by its opening fill: first the same, else one that it swallowed."""
     by_opening = {row["opening_fill_id"]: row for row in stored}
-    matches = {state.opening_fill_id: by_opening.pop(state.opening_fill_id) for state in states if state.opening_fill_id in by_opening}
-    for effect in effects:
+    matches = {}
+    for state in chain.states:
+        if state.opening_fill_id in by_opening:
+            matches[state.opening_fill_id] = by_opening.pop(state.opening_fill_id)
+    for effect in chain.effects:
         state = effect.entered or effect.reduced
         fill_id = effect.execution.fill_id
         if state is not None and fill_id in by_opening and state.opening_fill_id not in matches:

@@ -35,28 +35,28 @@ LOAD = f"""
     LEFT JOIN parked_facts k ON k.bot_id = %(bot)s AND k.kind = 'fill' AND k.fact_id = %(fill)s
 """
 
-# The chain since the last flat point: the newest position before the fill that ended exactly flat bounds it.
+# A late fill can change nothing before the opening of the position that was held, or held last, at its moment.
 CHAIN_START = """
-    SELECT p.closed_at, p.closing_fill_id FROM positions p
-    WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.closed_at IS NOT NULL AND p.closing_fill_id IS NOT NULL
-        AND (p.closed_at, p.closing_fill_id) < (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C")
-        AND NOT EXISTS (
-            SELECT 1 FROM positions q
-            WHERE q.bot_id = p.bot_id AND q.symbol = p.symbol AND q.opening_fill_id = p.closing_fill_id
-        )
-    ORDER BY p.closed_at DESC, p.closing_fill_id DESC LIMIT 1
+    SELECT position_id, opened_at, opening_fill_id FROM positions
+    WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND opening_fill_id <> ''
+        AND (opened_at, opening_fill_id) < (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C")
+    ORDER BY opened_at DESC, opening_fill_id DESC LIMIT 1
 """
 CHAIN_FILLS = """
-    SELECT fill_id, executed_at, side, price, quantity, fee_quote, order_id FROM fills
+    SELECT fill_id, executed_at, side, price, quantity, fee_quote, order_id, opened_position_id, closed_quantity,
+        closing_fee_quote FROM fills
     WHERE bot_id = %(bot)s AND symbol = %(symbol)s
         AND (%(at)s::timestamptz IS NULL
-            OR (executed_at, fill_id) > (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
+            OR (executed_at, fill_id) >= (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
     ORDER BY executed_at, fill_id
 """
 CHAIN_POSITIONS = """
-    SELECT position_id, opening_fill_id, current_price, marked_at FROM positions
+    SELECT position_id, opening_fill_id, current_price, marked_at, side AS p_side, size, quantity AS p_quantity,
+        cost_basis, entry_notional, exit_notional, realized_pnl, fees AS p_fees, fill_count, opened_at, last_fill_id,
+        last_fill_at FROM positions
     WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND opening_fill_id <> ''
-        AND (%(at)s::timestamptz IS NULL OR (opened_at, opening_fill_id) > (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
+        AND (%(at)s::timestamptz IS NULL
+            OR (opened_at, opening_fill_id) >= (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
 """
 CHAIN_ORDERS = """
     SELECT order_id, leverage, strategy, order_purpose, order_metadata, is_paper_trade FROM orders
@@ -71,23 +71,20 @@ DERIVE_FILLS = """
         %(closing_fees)s::numeric[], %(pnls)s::numeric[])
         AS d(fill_id, position_id, opened_position_id, closed_quantity, closing_fee, realized_pnl)
     WHERE f.bot_id = %(bot)s AND f.fill_id = d.fill_id
+        AND (f.position_id, f.opened_position_id, f.closed_quantity, f.closing_fee_quote, f.realized_pnl)
+            IS DISTINCT FROM (d.position_id, d.opened_position_id, d.closed_quantity, d.closing_fee, d.realized_pnl)
 """
 # An order belongs to the position that its newest fill touched.
 ORDERS_OF_CHAIN = """
     UPDATE orders o SET position_id = n.position_id, trade_id = replace(n.position_id, 'pos_', 'trd_')
-    FROM (
-        SELECT DISTINCT ON (order_id) order_id, coalesce(opened_position_id, position_id) AS position_id FROM fills
-        WHERE bot_id = %(bot)s AND symbol = %(symbol)s
-            AND (%(at)s::timestamptz IS NULL
-                OR (executed_at, fill_id) > (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
-        ORDER BY order_id, executed_at DESC, fill_id DESC
-    ) n
+    FROM unnest(%(orders)s::varchar[], %(positions)s::varchar[]) AS n(order_id, position_id)
     WHERE o.bot_id = %(bot)s AND o.order_id = n.order_id AND o.position_id IS DISTINCT FROM n.position_id
 """
 SIGNALS_OF_CHAIN = """
     UPDATE signals s SET execution_trade_id = o.trade_id FROM orders o
-    WHERE o.bot_id = %(bot)s AND o.symbol = %(symbol)s AND s.bot_id = o.bot_id AND s.signal_id = o.signal_id
-        AND s.execution_order_id = o.order_id AND s.execution_trade_id IS DISTINCT FROM o.trade_id
+    WHERE o.bot_id = %(bot)s AND o.order_id = ANY(%(orders)s::varchar[]) AND s.bot_id = o.bot_id
+        AND s.signal_id = o.signal_id AND s.execution_order_id = o.order_id
+        AND s.execution_trade_id IS DISTINCT FROM o.trade_id
 """
 # Written once, at the end: a list that grows with each fill would be rewritten, with its index, for each.
 ENTRIES_AND_EXITS = """
@@ -98,6 +95,11 @@ ENTRIES_AND_EXITS = """
         exit_trade_ids = coalesce((SELECT array_agg(fill_id::text ORDER BY executed_at, fill_id) FROM fills f
             WHERE f.bot_id = p.bot_id AND f.position_id = p.position_id AND f.closed_quantity > 0), '{}')
     WHERE p.bot_id = %(bot)s AND p.position_id = %(position)s
+"""
+
+NO_ENTRIES = """
+    UPDATE positions SET entry_trade_ids = '{}', exit_trade_ids = '{}'
+    WHERE bot_id = %(bot)s AND position_id = %(position)s AND entry_trade_ids <> '{}'
 """
 
 
@@ -119,8 +121,11 @@ class Mark(NamedTuple):
 
 def position_from(row: Row) -> PositionState | None:
     """Return the open position of a LOAD row, None when flat."""
-    if row["position_id"] is None:
-        return None
+    return None if row["position_id"] is None else position_state(row)
+
+
+def position_state(row: Row) -> PositionState:
+    """Return the state that a stored position's row holds."""
     return PositionState(
         side=Direction(row["p_side"]),
         opening_fill_id=row["opening_fill_id"],
@@ -172,6 +177,17 @@ def derive_fills(bot_id: str, symbol: str, effects: Sequence[Effect]) -> Sql:
     return Sql(DERIVE_FILLS, params)
 
 
+def link_orders(bot_id: str, symbol: str, effects: Sequence[Effect], orders_of: dict[str, str]) -> list[Sql]:
+    """Point the orders of a folded chain, and the signals behind them, at what their newest fills touched."""
+    newest = {}
+    for effect in effects:
+        state = effect.entered or effect.reduced
+        assert state is not None
+        newest[orders_of[effect.execution.fill_id]] = position_id_of(bot_id, symbol, state.opening_fill_id)
+    params = {"bot": bot_id, "orders": list(newest), "positions": list(newest.values())}
+    return [Sql(ORDERS_OF_CHAIN, params), Sql(SIGNALS_OF_CHAIN, params)]
+
+
 def exit_reason_of(purpose: str | None, metadata: Any, *, is_flip: bool) -> str:
     """Return why a trade ended: what the bot says, else what its order was for."""
     told = metadata.get("exit_reason") if isinstance(metadata, dict) else None
@@ -208,6 +224,9 @@ def write_position(
             update("positions", position, **key, also="version = version + 1"),
             update("trades", trade, **key),
         ]
+    if state.is_open and is_refold and stored_id is not None:
+        # A late fill can open again what had looked closed.
+        statements.append(Sql(NO_ENTRIES, {"bot": bot.bot_id, "position": position_id}))
     if not state.is_open:
         statements.append(Sql(ENTRIES_AND_EXITS, {"bot": bot.bot_id, "position": position_id}))
     return statements

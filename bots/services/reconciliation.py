@@ -34,7 +34,8 @@ HELD = """
 """
 CASES = """
     SELECT * FROM reconciliation_cases
-    WHERE bot_id = %(bot)s AND kind = 'position_mismatch' AND status <> 'resolved' AND symbol = ANY(%(symbols)s::varchar[])
+    WHERE bot_id = %(bot)s AND kind = 'position_mismatch' AND status <> 'resolved'
+        AND symbol = ANY(%(symbols)s::varchar[])
     ORDER BY symbol
 """
 

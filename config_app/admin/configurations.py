@@ -18,7 +18,9 @@ from tradingdb.lib.sections import Section, row_url, table
 
 @admin.register(BotConfiguration)
 class BotConfigurationAdmin(RecordedAdmin):
-    list_display = ("config_key", "show_bot", "version", "state", "config_type", "effective_from", "created_by", "show_reason")
+    list_display = (
+        "config_key", "show_bot", "version", "state", "config_type", "effective_from", "created_by", "show_reason"
+    )  # fmt: skip
     list_filter = (("bot", RelatedFilter), ("config_type", ChoicesFilter), "is_active")
     search_fields = ("config_key", "bot__bot_id")
     search_help_text = "Key or bot"
@@ -33,7 +35,10 @@ class BotConfigurationAdmin(RecordedAdmin):
             {"fields": (("show_bot", "config_key"), ("version", "state"), ("config_type", "created_by"),
                         ("effective_from", "effective_until"))},
         ),
-        ("Value", {"fields": ("config_value",), "description": "Saving a change makes a new version and activates it."}),
+        (
+            "Value",
+            {"fields": ("config_value",), "description": "Saving a change makes a new version and activates it."},
+        ),
         ("Why", {"fields": ("reason",)}),
     )  # fmt: skip
     resource_type = "configuration"
@@ -41,9 +46,9 @@ class BotConfigurationAdmin(RecordedAdmin):
     def resource_id(self, row: BotConfiguration) -> str:
         return f"{row.bot_id}/{row.config_key}"
 
-    def get_editable(self, request: HttpRequest, obj: Any) -> Sequence[str]:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Old versions are history; a change starts from the active one."""
-        return () if obj is not None and not obj.is_active else tuple(super().get_editable(request, obj))
+        return (obj is None or obj.is_active) and super().has_change_permission(request, obj)
 
     @admin.display(description="Bot")
     def show_bot(self, row: BotConfiguration) -> SafeString:

@@ -7,29 +7,19 @@ from django.db import models
 from django.http import HttpRequest
 
 from marketdata.models import Candle
-from tradingdb.lib.admin import DayRangeFilter, DropdownFilter, LedgerAdmin, TextFilter
+from tradingdb.lib.admin import DayRangeFilter, DropdownFilter, ExactFilter, LedgerAdmin, exact_filter
 
 INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w")
 
 
-class SymbolFilter(TextFilter):
+class SymbolFilter(ExactFilter):
     """One symbol, written out: the index starts with the exchange, so there is no list to hop over."""
 
     title = "symbol"
     parameter_name = "symbol"
 
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(symbol=self.value().strip().upper()) if self.value() else queryset
-
-
-class ExchangeFilter(TextFilter):
-    """One exchange, written out."""
-
-    title = "exchange"
-    parameter_name = "exchange"
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(exchange=self.value().strip()) if self.value() else queryset
+    def clean(self, value: str) -> str:
+        return value.upper()
 
 
 class IntervalFilter(DropdownFilter):
@@ -51,7 +41,7 @@ class CandleAdmin(LedgerAdmin):
         "timestamp", "exchange", "symbol", "interval", "open_price", "high_price", "low_price", "close_price", "volume",
         "trades_count",
     )  # fmt: skip
-    list_filter = (SymbolFilter, ExchangeFilter, IntervalFilter, ("timestamp", DayRangeFilter))
+    list_filter = (SymbolFilter, exact_filter("exchange"), IntervalFilter, ("timestamp", DayRangeFilter))
     ordering = ("-timestamp",)
     fieldsets = (
         (None, {"fields": (("symbol", "exchange"), ("interval", "timestamp"))}),

@@ -22,6 +22,8 @@ COLUMNS = ("timestamp", "open", "high", "low", "close", "volume", "quote_volume"
 REQUIRED = 6
 MAX_ROWS = 100_000
 MAX_ERRORS = 100
+# As COPY writes it.
+NULL = r"\N"
 
 _TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2}))"
 _NUMBER = r"([0-9]{1,20}(?:\.[0-9]{1,18})?)"
@@ -35,36 +37,30 @@ class BadRow(NamedTuple):
     msg: str
 
 
-class CandleRow(NamedTuple):
-    """One candle as it will be stored."""
+class Candle(NamedTuple):
+    """One good candle: its time, and its values as one line of PostgreSQL's COPY format, in the order of COLUMNS."""
 
     timestamp: datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    quote_volume: Decimal | None
-    trades_count: int | None
+    line: str
 
 
 @dataclass(slots=True)
 class Rows:
-    """What was read: the good candles by their time, how many came, how many came twice, and what was wrong."""
+    """What was read: the good lines by their time, how many rows came, came twice or were wrong, and what was wrong."""
 
-    now: datetime
-    candles: dict[datetime, CandleRow] = field(default_factory=dict)
+    lines: dict[datetime, str] = field(default_factory=dict)
     received: int = 0
     repeated: int = 0
     rejected: int = 0
     errors: list[BadRow] = field(default_factory=list)
 
-    def add(self, candle: CandleRow) -> None:
+    def add(self, candle: Candle) -> None:
         """Take one candle; raise ValueError when another one of the same time is there."""
-        stored = self.candles.setdefault(candle.timestamp, candle)
-        if stored is candle:
+        time, line = candle
+        stored = self.lines.setdefault(time, line)
+        if stored is line:
             return
-        if stored != candle:
+        if not _means_the_same(stored, line):
             raise ValueError("another row has the same timestamp and other values")
         self.repeated += 1
 
@@ -75,10 +71,16 @@ class Rows:
             self.errors.append(BadRow(self.received, message))
 
 
+def _means_the_same(line: str, other: str) -> bool:
+    """Whether two lines of one time have the same values, however they are spelled."""
+    pairs = zip(line.split("\t")[1:], other.split("\t")[1:], strict=True)
+    return all(a == b or (NULL not in (a.strip(), b.strip()) and Decimal(a) == Decimal(b)) for a, b in pairs)
+
+
 def rows_from_json(values: Sequence[Any], now: datetime) -> Rows:
     """Read rows of [timestamp, open, high, low, close, volume, quote_volume?, trades_count?]."""
     _check_count(len(values))
-    rows = Rows(now)
+    rows = Rows()
     for row in values:
         rows.received += 1
         try:
@@ -99,7 +101,7 @@ def rows_from_csv(body: bytes, now: datetime) -> Rows:
         raise MalformedBody(f"The CSV is not UTF-8: byte {e.start}.") from e
     lines = text.replace("\r\n", "\n").split("\n")
     order = _header(lines[0] if lines else "")
-    rows = Rows(now)
+    rows = Rows()
     in_order = order == list(range(len(order)))
     for line in lines[1:]:
         if not line:
@@ -147,7 +149,7 @@ def _cells(line: str, order: list[int]) -> list[str | None]:
     return [cell if cell or i < REQUIRED else None for i, cell in enumerate(ordered)]
 
 
-def _usual_row(row: Any, now: datetime) -> CandleRow | None:
+def _usual_row(row: Any, now: datetime) -> Candle | None:
     if not isinstance(row, list):
         raise ValueError("must be a list of values")
     line = ",".join(map(str, row))
@@ -155,26 +157,23 @@ def _usual_row(row: Any, now: datetime) -> CandleRow | None:
     return _usual(line, now) if line.count(",") + 1 == len(row) else None
 
 
-def _usual(line: str, now: datetime) -> CandleRow | None:
+def _usual(line: str, now: datetime) -> Candle | None:
     """Return the candle of a line in the usual form; None for any other, which the slow way judges."""
     match = _USUAL.fullmatch(line)
     if match is None:
         return None
-    time, first, high, low, last, volume, quote_volume, count = match.groups()
+    time, first, high, low, last, volume, quote, count = match.groups()
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
         return None
     if not EARLIEST <= moment <= now + CLOCK_TOLERANCE:
         return None
-    prices = Decimal(first), Decimal(high), Decimal(low), Decimal(last)
-    _check_prices(*prices)
-    return CandleRow(
-        moment, *prices, Decimal(volume), Decimal(quote_volume) if quote_volume else None, int(count) if count else None
-    )
+    _check_prices(Decimal(first), Decimal(high), Decimal(low), Decimal(last))
+    return Candle(moment, f"{time}\t{first}\t{high}\t{low}\t{last}\t{volume}\t{quote or NULL}\t{count or NULL}\n")
 
 
-def _unusual_row(row: Sequence[Any], now: datetime) -> CandleRow:
+def _unusual_row(row: Sequence[Any], now: datetime) -> Candle:
     if not REQUIRED <= len(row) <= len(COLUMNS):
         raise ValueError(f"must have {REQUIRED} to {len(COLUMNS)} values, not {len(row)}")
     values = dict(zip(COLUMNS, row, strict=False))
@@ -184,13 +183,15 @@ def _unusual_row(row: Sequence[Any], now: datetime) -> CandleRow:
     if moment.microsecond:
         raise ValueError("timestamp: must be a whole second")
     prices = [_decimal(name, values[name]) for name in COLUMNS[1:5]]
-    volume = _decimal("volume", values["volume"])
-    quote_volume = values.get("quote_volume")
-    quote = None if quote_volume is None else _decimal("quote_volume", quote_volume)
-    if volume < 0 or (quote is not None and quote < 0):
-        raise ValueError("volume: must not be negative")
     _check_prices(*prices)
-    return CandleRow(moment, *prices, volume, quote, _count(values.get("trades_count")))
+    quote_volume = values.get("quote_volume")
+    volumes = [_decimal("volume", values["volume"])]
+    volumes += [] if quote_volume is None else [_decimal("quote_volume", quote_volume)]
+    if min(volumes) < 0:
+        raise ValueError("volume: must not be negative")
+    quote = NULL if quote_volume is None else volumes[1]
+    cells = [str(moment), *prices, volumes[0], quote, _count(values.get("trades_count"))]
+    return Candle(moment, "\t".join(map(str, cells)) + "\n")
 
 
 def _check_prices(first: Decimal, high: Decimal, low: Decimal, last: Decimal) -> None:
@@ -201,16 +202,17 @@ def _check_prices(first: Decimal, high: Decimal, low: Decimal, last: Decimal) ->
 
 
 def _decimal(name: str, value: Any) -> Decimal:
-    return _named(name, lambda: to_decimal(value))
+    number: Decimal = _named(name, lambda: to_decimal(value))
+    return number
 
 
-def _count(value: Any) -> int | None:
+def _count(value: Any) -> str:
     if value is None:
-        return None
+        return NULL
     number = _decimal("trades_count", value)
     if number != int(number) or not 0 <= number <= MAX_INTEGER:
         raise ValueError("trades_count: must be a whole number that is not negative")
-    return int(number)
+    return str(int(number))
 
 
 def _named(name: str, read: Any) -> Any:

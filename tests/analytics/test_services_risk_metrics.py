@@ -68,7 +68,8 @@ def _trader() -> Bot:
     CashFlowFactory(bot=bot, kind="initial", amount=Decimal(1000), occurred_at=utc("2026-11-17 08:00"))
     balance(bot, "2026-11-16 10:00", "1001")
     balance(bot, "2026-11-16 23:00", "1010")
-    # No balance on the 17th.
+    # No balance on the 17th: midnight is the 18th.
+    balance(bot, "2026-11-18 00:00", "7")
     CashFlowFactory(bot=bot, amount=Decimal(500), occurred_at=utc("2026-11-18 09:00"))
     balance(bot, "2026-11-18 23:59:59.999999", "1525.15")
     balance(bot, "2026-11-19 12:00", "1600")
@@ -316,6 +317,17 @@ def test_a_late_fact_makes_its_day_and_all_later_ones_stale() -> None:
     late = RiskMetrics.objects.get(date=date(2026, 11, 18))
     # +5 and -2 instead of +5 alone.
     assert (late.total_trades, late.net_profit) == (2, 3)
+
+
+def test_days_after_one_that_was_computed_by_hand_are_not_forgotten() -> None:
+    bot = trader()
+    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
+
+    with time_machine.travel(TODAY + timedelta(hours=1), tick=False):
+        trade(bot, "2026-11-18 10:00", "2026-11-18 11:00", gross="-2")
+    with time_machine.travel(TODAY + timedelta(hours=2), tick=False):
+        assert risk_metrics_compute_day(day=date(2026, 11, 18)) == Refreshed(written=1)
+        assert risk_metrics_refresh_stale() == Refreshed(written=1)
 
 
 def late_fill(bot: Bot) -> None:

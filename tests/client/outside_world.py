@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tradingdb_client import AsyncClient, Client, Pace
+from tradingdb_client import Ack, AsyncClient, Client, Pace
 
 TOKEN = "tdb_demo_abcdefghijkl.THE-SECRET-NOBODY-MAY-SEE"
 FILL = {"order_id": "o-1", "price": "1.5", "quantity": "2", "executed_at": "2026-11-20T09:30:00Z"}
@@ -104,6 +104,14 @@ class Listener(ThreadingHTTPServer):
     def __init__(self, port: int, world: Server) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.world = world
+
+
+def ids(first: int, last: int) -> list[str]:
+    return [f"f-{number}" for number in range(first, last + 1)]
+
+
+def add_fills(client: Any, first: int, last: int) -> list[Ack]:
+    return [client.fill(fill_id=fill_id, **FILL) for fill_id in ids(first, last)]
 
 
 class Server:

@@ -74,6 +74,7 @@ def test_a_rate_limit_that_stays_is_told_with_its_wait(connect, server):
         connect(retries=2).me()
 
     assert caught.value.retry_after == 3.0
+    assert caught.value.__cause__ is None
     assert connect.clock.naps == [3.0, 3.0]
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from accounts.models import User
 from bots.live import hub
 from bots.live.client import sync_client
+from bots.live.protocol import FrameProtocol
 from tests.factories import UserFactory
 
 
@@ -36,12 +38,12 @@ LIVE = "/ws/live/"
 class SocketServer:
     """uvicorn in a thread, with the sockets of the project."""
 
-    def __init__(self, app: Any, port: int = 0) -> None:
+    def __init__(self, app: Any, port: int = 0, ws: Any = FrameProtocol) -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(app, ws="websockets-sansio", lifespan="off", log_level="warning", access_log=False)
+        config = uvicorn.Config(app, ws=ws, lifespan="off", log_level="warning", access_log=False)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
         self.thread.start()
@@ -91,9 +93,9 @@ class Browser:
     ) -> None:
         self.session_key = session_of(user or UserFactory(role="viewer"))
         headers = {"Cookie": f"sessionid={self.session_key}"}
-        self.socket: ClientConnection = connect(
-            server.url(path), additional_headers=headers, origin="http://127.0.0.1", **options
-        )
+        opening = connect(server.url(path), additional_headers=headers, origin="http://127.0.0.1", **options)
+        self._open = ExitStack()
+        self.socket: ClientConnection = self._open.enter_context(opening)
         self.seq: int | None = None
         self.positions: dict[str, dict[str, Any]] = {}
         self.bots: dict[str, dict[str, Any]] = {}
@@ -129,7 +131,7 @@ class Browser:
         self.socket.send(message if isinstance(message, str) else json.dumps(message))
 
     def close(self) -> None:
-        self.socket.close()
+        self._open.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The admin's base classes. Only this module knows django-unfold: going back to the plain admin is a change here."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -17,19 +18,27 @@ from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_date
 
 from tradingdb.lib import display
-from tradingdb.lib.columns import Column, column
+from tradingdb.lib.columns import Column, list_column, page_column
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.keyset import KeysetChangeList
 from tradingdb.lib.sections import Link, Section
 from tradingdb.lib.units import Kind
 
 if TYPE_CHECKING:
+    from enum import Enum
+
     from django.contrib.admin import ModelAdmin
     from django.contrib.admin import SimpleListFilter as DropdownFilter
     from django.contrib.admin import SimpleListFilter as TextFilter
     from django.contrib.admin.filters import ChoicesFieldListFilter as ChoicesFilter
     from django.contrib.admin.filters import DateFieldListFilter as RangeDateFilter
     from django.contrib.admin.filters import RelatedFieldListFilter as RelatedFilter
+
+    class ActionVariant(Enum):
+        DANGER = "danger"
+        DEFAULT = "default"
+
+    def unfold_action(**options: Any) -> Any: ...
 else:
     from unfold.admin import ModelAdmin
     from unfold.contrib.filters.admin import AutocompleteSelectFilter as RelatedFilter
@@ -43,31 +52,46 @@ __all__ = [
     "ControlModelAdmin",
     "DayRangeFilter",
     "DropdownFilter",
+    "ExactFilter",
     "LedgerAdmin",
     "RelatedFilter",
-    "TextFilter",
     "button",
+    "exact_filter",
 ]
 
 SEARCH_LIMIT = 200
-Fieldsets = list[tuple[str | None, dict[str, Any]]]
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def button(*, label: str, permission: str, icon: str, is_grave: bool = False) -> Callable[[View], View]:
-    """Make a view method (self, request, object_id) a button of the page; a person needs `has_<permission>_permission`."""
-    if TYPE_CHECKING:
-        return lambda view: view
-    variant = ActionVariant.DANGER if is_grave else ActionVariant.DEFAULT
+    """Make a view method (self, request, object_id) a button of the page, for who has `has_<permission>_permission`."""
 
     def decorate(view: View) -> View:
+        variant = ActionVariant.DANGER if is_grave else ActionVariant.DEFAULT
         path_name = view.__name__.replace("_", "-")
-        made = unfold_action(
+        made: Callable[[View], View] = unfold_action(
             description=label, url_path=path_name, permissions=[permission], icon=icon, variant=variant
         )
         return made(view)
 
     return decorate
+
+
+class ExactFilter(TextFilter):
+    """One value, written out in full, so that an index answers it."""
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        value = (self.value() or "").strip()
+        return queryset.filter(**{str(self.parameter_name): self.clean(value)}) if value else queryset
+
+    def clean(self, value: str) -> str:
+        """Return what was typed as the column has it."""
+        return value
+
+
+def exact_filter(column: str, title: str = "") -> type[ExactFilter]:
+    """Return the filter of one text column."""
+    return type("ExactFilter", (ExactFilter,), {"parameter_name": column, "title": title or column.replace("_", " ")})
 
 
 class DayRangeFilter(RangeDateFilter):
@@ -92,8 +116,17 @@ class PlainDecimalField(forms.DecimalField):
         return display.plain(value) if isinstance(value, Decimal) and value.is_finite() else value
 
 
+class IndentedJSONField(forms.JSONField):
+    """A JSON input that people can read."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return super().prepare_value(value)
+        return json.dumps({} if value is None else value, indent=2, ensure_ascii=False)
+
+
 class ControlModelAdmin(ModelAdmin):
-    """Base of every page: values shown by their type, nothing deleted, a field is editable only where it is named so."""
+    """Base of every page: values shown by their type, nothing deleted, fields editable only where they are named so."""
 
     list_per_page = 50
     list_filter_submit = True
@@ -101,7 +134,6 @@ class ControlModelAdmin(ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     save_on_top = False
-    show_full_result_count = False
     show_facets = ShowFacets.NEVER
     empty_value_display = display.DASH
     # Fields a person with the right to change may edit; every other field is shown.
@@ -126,7 +158,7 @@ class ControlModelAdmin(ModelAdmin):
             return name
         known: dict[tuple[str, bool], Column] = self.__dict__.setdefault("_known_columns", {})
         if (name, in_list) not in known:
-            known[name, in_list] = column(field, in_list=in_list, units=self.units)
+            known[name, in_list] = list_column(field) if in_list else page_column(field, self.units)
         return known[name, in_list]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
@@ -146,7 +178,7 @@ class ControlModelAdmin(ModelAdmin):
             return self.addable
         return self.editable if self.has_change_permission(request, obj) else ()
 
-    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Fieldsets:
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         allowed = set(self.get_editable(request, obj))
         if obj is None:
             return [(None, {"fields": list(self.get_editable(request, None))})]
@@ -156,10 +188,19 @@ class ControlModelAdmin(ModelAdmin):
                 return tuple(shown(inner) for inner in name)
             return name if name in allowed else self.present(name, in_list=False)
 
-        return [
-            (title, {**options, "fields": [shown(name) for name in options["fields"]]})
-            for title, options in super().get_fieldsets(request, obj)
-        ]
+        groups = []
+        for title, options in super().get_fieldsets(request, obj):
+            names = flatten_fieldsets([(title, options)])
+            if title is None or self._has_content(obj, names, allowed):
+                groups.append((title, {**options, "fields": [shown(name) for name in options["fields"]]}))
+        return groups
+
+    def _has_content(self, row: models.Model, names: Sequence[Any], allowed: set[str]) -> bool:
+        """Whether a group shows anything but dashes, or lets the person write; a field of the form alone is nothing."""
+        return any(
+            name in allowed or (hasattr(self, str(name)) or getattr(row, str(name), None) not in (None, "", [], {}))
+            for name in names
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
         allowed = set(self.get_editable(request, obj))
@@ -168,7 +209,12 @@ class ControlModelAdmin(ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if isinstance(db_field, models.DecimalField):
             options["form_class"] = PlainDecimalField
-        return super().formfield_for_dbfield(db_field, request, **options)
+        if isinstance(db_field, models.JSONField):
+            options["form_class"] = IndentedJSONField
+        made = super().formfield_for_dbfield(db_field, request, **options)
+        if made is not None and isinstance(db_field, models.TextField):
+            made.widget.attrs["rows"] = 3
+        return made
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         """Say why a service refused; nothing was stored then."""
@@ -186,7 +232,13 @@ class ControlModelAdmin(ModelAdmin):
         """Return the tables of related rows below a row's fields."""
         return []
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+    # Django passes the rest by name.
+    def render_change_form(  # type: ignore[override]
+        self, request: HttpRequest, context: dict[str, Any], **options: Any
+    ) -> HttpResponse:
+        context["show_save_and_add_another"] = False
+        # Rows that no person can change have no history of people.
+        context["show_history"] = bool(self.editable or getattr(self, "actions_detail", ()))
         row = options.get("obj")
         if row is not None and row.pk is not None:
             context["links"] = self.links(request, row)
@@ -222,6 +274,10 @@ class ControlModelAdmin(ModelAdmin):
         """Nothing is deleted by hand: things are archived, revoked, resolved or switched off."""
         return False
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        name = str(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": name[:1].upper() + name[1:], **(extra_context or {})})
+
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Write nothing: actions of people go to audit.UserAction, and one history is enough."""
 
@@ -252,6 +308,7 @@ class LedgerAdmin(ControlModelAdmin):
     """
 
     sortable_by = ()
+    show_full_result_count = False
     # Natural ids that the search box compares; those of `scoped_search` are unique per bot.
     search_exact: ClassVar[Sequence[str]] = ()
     scoped_search: ClassVar[Sequence[str]] = ()
@@ -261,7 +318,7 @@ class LedgerAdmin(ControlModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return KeysetChangeList
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return (*self.search_exact, *self.scoped_search)
 
     def get_search_results(
@@ -275,7 +332,8 @@ class LedgerAdmin(ControlModelAdmin):
             match = Q(**{name: term})
             if name in self.scoped_search:
                 # The unique key starts with the bot, so each bot's key is probed.
-                match &= Q(bot__in=self.opts.get_field("bot").related_model._default_manager.all())
+                bots: Any = self.opts.get_field("bot").related_model
+                match &= Q(bot__in=bots._default_manager.all())
             found.update(self.model._default_manager.filter(match).values_list("pk", flat=True)[:SEARCH_LIMIT])
         return queryset.filter(pk__in=found), False
 
@@ -295,9 +353,3 @@ class LedgerAdmin(ControlModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        title = str(self.opts.verbose_name_plural).capitalize()
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
-
-

@@ -23,7 +23,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         max_length=500,
-        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Kept with the action, for whoever reads it later.",
     )
 
@@ -42,7 +42,7 @@ def asking(
             row = page.get_object(request, unquote(object_id))
             if row is None:
                 raise Http404
-            form = form_class(request.POST or None)
+            form = form_class(request.POST if request.method == "POST" else None)
             if request.method == "POST" and form.is_valid():
                 try:
                     answer = change(page, request, row, form.cleaned_data)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import partial
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,9 +10,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from tradingdb.lib import display
-from tradingdb.lib.units import Kind, is_signed, unit_of
+from tradingdb.lib.units import NUMBER, Kind, is_signed, unit_of
 
-Column = Callable[[models.Model], Any]
+Column = Callable[[Any], Any]
+RATIO_PLACES = 3
 # Full words where the name of a column is a code.
 LABELS = {
     "pnl_usd": "Net P&L",
@@ -23,6 +23,8 @@ LABELS = {
     "unrealized_pnl": "Unrealised P&L",
     "unrealized_pnl_pct": "Unrealised P&L",
     "total_pnl": "Total P&L",
+    "total_unrealized_pnl": "Unrealised P&L",
+    "total_realized_pnl": "Realised P&L",
     "daily_pnl": "Daily P&L",
     "outcome_pnl": "Outcome P&L",
     "reported_pnl": "Reported P&L",
@@ -48,22 +50,20 @@ def label_of(field: Any) -> str:
 def show_number(field: Any, unit: str, row: models.Model) -> SafeString:
     """Return a numeric value in the way its unit asks for."""
     value = getattr(row, field.attname)
-    kind = found.kind if (found := unit_of(field)) else Kind.PLAIN
+    found = unit_of(field)
+    kind = found.kind if found else Kind.PLAIN
     if kind is Kind.SHARE:
         return display.share(value, signed=is_signed(field.name))
     if kind in (Kind.QUOTE, Kind.ACCOUNT):
         return display.pnl(value, unit=unit) if is_signed(field.name) else display.money(value, unit=unit)
-    return display.number(value, unit=unit)
-
-
-def show_choice(field: Any, row: models.Model) -> SafeString:
-    """Return a member of a closed set as a badge."""
-    return display.badge(getattr(row, field.attname))
+    return display.number(value, unit=unit, places=RATIO_PLACES if found is NUMBER else None)
 
 
 def show_value(field: Any, row: models.Model) -> Any:
-    """Return any other value by what it is."""
+    """Return a value that is no number by what it is."""
     value = getattr(row, field.attname)
+    if field.choices and not isinstance(field, ArrayField):
+        return display.badge(value)
     if isinstance(value, bool):
         return display.badge("yes" if value else "no", tone="neutral")
     if isinstance(value, datetime):
@@ -83,36 +83,46 @@ def is_number(field: Any) -> bool:
     return isinstance(output, (models.DecimalField, models.IntegerField, models.FloatField)) and not field.primary_key
 
 
-def column(field: Any, *, in_list: bool, units: Callable[[models.Model], Mapping[Kind, str]]) -> Column:
-    """Return the display callable of one field.
+def list_column(field: Any) -> Column:
+    """Return the display callable of one field in a list: the unit stands in the heading, long ids are cut short.
 
-    In a list the unit stands in the heading and a figure's name starts with num_, which the style sheet aligns;
-    on a page of one row the unit, looked up by its kind, stands beside the value.
+    A figure's name starts with num_, by which the style sheet sets it on the right.
     """
-    unit = unit_of(field)
-    show: Column
-    if is_number(field):
-        fixed = "" if in_list or unit is None else unit.short
-        if not in_list and unit is not None and unit.kind is not Kind.SHARE:
-            kind = unit.kind
-
-            def show(row: models.Model) -> SafeString:
-                return show_number(field, units(row).get(kind, fixed), row)
-
-        else:
-            show = partial(show_number, field, "")
-    elif field.choices:
-        show = partial(show_choice, field)
-    else:
-        show = partial(show_value, field)
+    unit, heading = unit_of(field), label_of(field)
+    if unit is not None and unit.short and unit.kind is not Kind.SHARE and is_number(field):
+        heading = f"{heading} ({unit.short})"
 
     def present(row: models.Model) -> Any:
-        return show(row)
+        if is_number(field):
+            return show_number(field, "", row)
+        if field.name.endswith("_id") and isinstance(field, models.CharField):
+            return display.identifier(getattr(row, field.attname))
+        return show_value(field, row)
 
-    heading = label_of(field)
-    if in_list and unit is not None and unit.short and unit.kind is not Kind.SHARE:
-        heading = f"{heading} ({unit.short})"
+    name = f"num_{field.name}" if is_number(field) else field.name
+    return named(present, name=name, heading=heading, order=field.name)
+
+
+def page_column(field: Any, units: Callable[[Any], Mapping[Kind, str]]) -> Column:
+    """Return the display callable of one field on its row's page: unit and explanation stand beside the value."""
+    unit = unit_of(field)
+
+    def present(row: models.Model) -> Any:
+        if not is_number(field):
+            shown = show_value(field, row)
+        elif unit is None or unit.kind is Kind.SHARE:
+            shown = show_number(field, "", row)
+        else:
+            shown = show_number(field, units(row).get(unit.kind, unit.short), row)
+        return display.explained(shown, str(field.help_text))
+
+    return named(present, name=f"shown_{field.name}", heading=label_of(field), order=field.name)
+
+
+def named(present: Column, *, name: str, heading: str, order: str = "") -> Column:
+    """Give a display callable the attributes that the admin reads."""
+    present.__name__ = name
     present.short_description = heading  # type: ignore[attr-defined]
-    present.admin_order_field = field.name  # type: ignore[attr-defined]
-    present.__name__ = f"num_{field.name}" if in_list and is_number(field) else field.name
+    if order:
+        present.admin_order_field = order  # type: ignore[attr-defined]
     return present

@@ -82,14 +82,14 @@ def share(value: Decimal | None, *, signed: bool = False) -> SafeString:
     if value is None:
         return UNKNOWN
     percent = value * 100
-    text = group_digits(rounded(abs(percent) if signed else percent, places=2 if abs(percent) >= 1 else 3))
+    text = group_digits(rounded(abs(percent) if signed else percent, places=2))
     title = f"{plain(value)} as a fraction"
     return _signed(value, text, title=title, unit="%") if signed else _figure(text, title=title, unit="%")
 
 
 def unlimited() -> SafeString:
     """Return the sign of a ratio that has no bound."""
-    return format_html('<span class="num" title="no losses, so it has no bound">∞</span>')
+    return SafeString('<span class="num" title="no losses, so it has no bound">∞</span>')
 
 
 def plain(value: Decimal) -> str:
@@ -190,7 +190,20 @@ def block(value: str | None) -> SafeString:
 
 def text(value: Any) -> SafeString:
     """Return any other value, escaped; nothing becomes a dash."""
-    return UNKNOWN if value is None or value == "" else format_html('<span class="text">{}</span>', value)
+    return UNKNOWN if value is None or value == "" else format_html('<span class="text" title="{0}">{0}</span>', value)
+
+
+def identifier(value: str | None) -> SafeString:
+    """Return an id for a list: the style sheet cuts a long one short, the title has it whole."""
+    return format_html('<span class="id" title="{0}">{0}</span>', value) if value else UNKNOWN
+
+
+def explained(value: Any, help_text: str) -> SafeString:
+    """Return a value with a mark that explains it on hover."""
+    if not help_text:
+        return value if isinstance(value, SafeString) else text(value)
+    mark = format_html('<span class="hint" role="img" title="{0}" aria-label="{0}">?</span>', help_text)
+    return format_html("{} {}", value, mark)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -244,6 +257,6 @@ def side_by_side(left: Any, right: Any, *, titles: tuple[str, str]) -> SafeStrin
 
 def _leaf(leaves: Mapping[str, Any], name: str) -> SafeString:
     if name not in leaves:
-        return format_html('<span class="unknown">absent</span>')
+        return SafeString('<span class="unknown">absent</span>')
     value = leaves[name]
     return conditional_escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

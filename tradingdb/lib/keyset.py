@@ -132,7 +132,7 @@ class KeysetChangeList(ChangeList):
         came_from_edge = self.step.key is None
         self._link(page, older=there_is_more if self.step.is_forward else not came_from_edge,
                    newer=there_is_more if not self.step.is_forward else not came_from_edge)  # fmt: skip
-        self.result_list = page  # type: ignore[assignment]
+        self.result_list = page
         self.result_count = self.full_result_count = len(page)
         self.show_full_result_count = False
         self.show_admin_actions = True

@@ -26,15 +26,17 @@ M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound=TextChoices)
 
 _PLAIN = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
-_DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
+# As it is described: beyond these only zeros are taken.
+_UNSIGNED_PATTERN = rf"[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{DECIMAL_PLACES}}})?$"
+_DECIMAL_BOUNDS = {"exclusiveMinimum": -(10**INTEGER_DIGITS), "exclusiveMaximum": 10**INTEGER_DIGITS}
 # Wide enough that normalising never rounds what the parser lets through.
 _WIDE = Context(prec=2 * MAX_NUMBER_LENGTH)
 _ZERO = Decimal(0)
 
 
-def _wrong(code: str, message: str) -> PydanticCustomError:
-    # Literal braces would be read as placeholders.
-    return PydanticCustomError(code, message.replace("{", "{{").replace("}", "}}"))
+def wrong(code: str, message: str) -> PydanticCustomError:
+    """Return the error that a validator raises."""
+    return PydanticCustomError(code, message)
 
 
 # --- numbers
@@ -52,16 +54,16 @@ def to_decimal(value: object) -> Decimal:
     elif isinstance(value, int) and not isinstance(value, bool):
         number = Decimal(value)
     else:
-        raise _wrong("decimal_type", "must be a decimal: text or a number")
+        raise wrong("decimal_type", "must be a decimal: text or a number")
     if number.adjusted() >= INTEGER_DIGITS and number:
-        raise _wrong("decimal_digits", f"must have at most {INTEGER_DIGITS} digits before the point")
+        raise wrong("decimal_digits", f"must have at most {INTEGER_DIGITS} digits before the point")
     return number
 
 
 def _from_text(text: str) -> Decimal:
     match = _PLAIN.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
-        raise _wrong("decimal_text", "must be a plain decimal number such as 12.5")
+        raise wrong("decimal_text", "must be a plain decimal number such as 12.5")
     sign, whole, places = match.groups()
     if places and len(places) > DECIMAL_PLACES:
         places = places.rstrip("0")
@@ -72,11 +74,11 @@ def _from_text(text: str) -> Decimal:
 
 def _plain(value: Decimal) -> Decimal:
     if not value.is_finite():
-        raise _wrong("decimal_finite", "must be a finite number")
+        raise wrong("decimal_finite", "must be a finite number")
     if not value:
         return _ZERO
     if abs(value.adjusted()) > MAX_NUMBER_LENGTH:
-        raise _wrong("decimal_digits", "is too large or too small a number")
+        raise wrong("decimal_digits", "is too large or too small a number")
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and -DECIMAL_PLACES <= exponent <= 0:
         return value
@@ -89,27 +91,27 @@ def _plain(value: Decimal) -> Decimal:
 
 def _check_places(places: int) -> None:
     if places > DECIMAL_PLACES:
-        raise _wrong("decimal_places", f"must have at most {DECIMAL_PLACES} digits after the point")
+        raise wrong("decimal_places", f"must have at most {DECIMAL_PLACES} digits after the point")
 
 
 def _positive(value: object) -> Decimal:
     number = to_decimal(value)
     if number <= 0:
-        raise _wrong("positive", "must be greater than 0")
+        raise wrong("positive", "must be greater than 0")
     return number
 
 
 def _not_negative(value: object) -> Decimal:
     number = to_decimal(value)
     if number < 0:
-        raise _wrong("not_negative", "must not be negative")
+        raise wrong("not_negative", "must not be negative")
     return number
 
 
 def _within_one(value: object) -> Decimal:
     number = to_decimal(value)
     if not 0 <= number <= 1:
-        raise _wrong("ratio", "must lie between 0 and 1")
+        raise wrong("ratio", "must lie between 0 and 1")
     _check_ratio_places(number)
     return number
 
@@ -117,7 +119,7 @@ def _within_one(value: object) -> Decimal:
 def _ratio(value: object) -> Decimal:
     number = to_decimal(value)
     if number.adjusted() >= 12 and number:
-        raise _wrong("decimal_digits", "must have at most 12 digits before the point")
+        raise wrong("decimal_digits", "must have at most 12 digits before the point")
     _check_ratio_places(number)
     return number
 
@@ -125,34 +127,28 @@ def _ratio(value: object) -> Decimal:
 def _check_ratio_places(number: Decimal) -> None:
     exponent = number.normalize(_WIDE).as_tuple().exponent
     if isinstance(exponent, int) and exponent < -12:
-        raise _wrong("decimal_places", "must have at most 12 digits after the point")
+        raise wrong("decimal_places", "must have at most 12 digits after the point")
 
 
 def _number(value: object) -> float:
     return float(to_decimal(value))
 
 
-def _decimal_json(**bounds: object) -> WithJsonSchema:
+def _decimal_json(sign: str = "", **bounds: object) -> WithJsonSchema:
     # With a pattern, a fuzzer and a code generator know what text is meant.
-    return WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": _DECIMAL_PATTERN, "maxLength": MAX_NUMBER_LENGTH},
-                {"type": "number", **bounds},
-            ]
-        }
-    )
+    text = {"type": "string", "pattern": f"^{sign}{_UNSIGNED_PATTERN}", "maxLength": MAX_NUMBER_LENGTH}
+    return WithJsonSchema({"anyOf": [text, {"type": "number", **_DECIMAL_BOUNDS, **bounds}]})
 
 
 # A money amount, price or quantity: fits numeric(38,18) without rounding.
-DecimalIn = Annotated[Decimal, PlainValidator(to_decimal), _decimal_json()]
+DecimalIn = Annotated[Decimal, PlainValidator(to_decimal), _decimal_json("-?")]
 PositiveDecimal = Annotated[Decimal, PlainValidator(_positive), _decimal_json(exclusiveMinimum=0)]
 NonNegativeDecimal = Annotated[Decimal, PlainValidator(_not_negative), _decimal_json(minimum=0)]
 # A share between 0 and 1, and any ratio: they fit numeric(24,12).
 Ratio01 = Annotated[Decimal, PlainValidator(_within_one), _decimal_json(minimum=0, maximum=1)]
-RatioIn = Annotated[Decimal, PlainValidator(_ratio), _decimal_json()]
+RatioIn = Annotated[Decimal, PlainValidator(_ratio), _decimal_json("-?")]
 # A meter reading that is no money, such as a latency.
-FloatIn = Annotated[float, PlainValidator(_number), _decimal_json()]
+FloatIn = Annotated[float, PlainValidator(_number), _decimal_json("-?")]
 IntegerIn = Annotated[int, Field(strict=True, ge=-MAX_INTEGER, le=MAX_INTEGER)]
 CountIn = Annotated[int, Field(strict=True, ge=0, le=MAX_INTEGER)]
 Flag = Annotated[bool, Strict()]
@@ -168,8 +164,8 @@ def _utc(value: object) -> datetime:
         if isinstance(value, datetime):
             return to_utc(value)
     except ValueError as e:
-        raise _wrong("time", str(e)) from e
-    raise _wrong("time", "must be an RFC 3339 time as text")
+        raise wrong("time", str(e)) from e
+    raise wrong("time", "must be an RFC 3339 time as text")
 
 
 def _fact_time(value: object) -> datetime:
@@ -177,10 +173,13 @@ def _fact_time(value: object) -> datetime:
     try:
         return refuse_future(moment, datetime.now(UTC))
     except ValueError as e:
-        raise _wrong("time_future", str(e)) from e
+        raise wrong("time_future", str(e)) from e
 
 
-_TIME_JSON = WithJsonSchema({"type": "string", "format": "date-time"})
+_TIME_PATTERN = (
+    r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_TIME_JSON = WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIME_PATTERN})
 # Any moment from 2000 to 2099; the moment of a fact, which cannot lie in the future.
 UtcTime = Annotated[datetime, PlainValidator(_utc), _TIME_JSON]
 FactTime = Annotated[datetime, PlainValidator(_fact_time), _TIME_JSON]
@@ -225,34 +224,34 @@ def to_json_value(value: object, depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if depth <= 0:
-        raise _wrong("json_depth", f"must not nest deeper than {MAX_DEPTH} levels")
+        raise wrong("json_depth", f"must not nest deeper than {MAX_DEPTH} levels")
     if isinstance(value, (list, tuple)):
         return [to_json_value(inner, depth - 1) for inner in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {_clean(key): to_json_value(inner, depth - 1) for key, inner in value.items()}
-    raise _wrong("json_value", "must hold JSON values only")
+    raise wrong("json_value", "must hold JSON values only")
 
 
 def _clean(text: str) -> str:
     if "\x00" in text:
-        raise _wrong("text", "must not hold NUL characters")
+        raise wrong("text", "must not hold NUL characters")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as e:
-        raise _wrong("text", "must not hold lone surrogates") from e
+        raise wrong("text", "must not hold lone surrogates") from e
     return text
 
 
 def _json_number(value: Decimal) -> float | str:
     if not value.is_finite() or abs(value.adjusted()) > MAX_NUMBER_LENGTH * 2:
-        raise _wrong("json_value", "must hold finite numbers only")
+        raise wrong("json_value", "must hold finite numbers only")
     nearest = float(value)
     return nearest if Decimal(repr(nearest)) == value else f"{value:f}"
 
 
 def _json_object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong("json_object", "must be a JSON object")
+        raise wrong("json_object", "must be a JSON object")
     result: dict[str, Any] = to_json_value(value)
     return result
 

@@ -23,12 +23,12 @@ MAX_NUMBER_EXPONENT = 100
 JSON_TYPE = "application/json"
 _CONTENT_TYPE = re.compile(r'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 _WHITESPACE = " \t\n\r"
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 # As signed bytes: 1 goes one level down, -1 comes back.
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 # Only an escape can bring these into text: raw control characters and raw surrogates do not get past the decoders.
 _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_TOO_DEEP = f"Values must not nest deeper than {MAX_DEPTH} levels."
 _TOO_LARGE = f"Numbers must have at most {MAX_NUMBER_LENGTH} characters and be smaller than 10^{MAX_NUMBER_EXPONENT}."
 _FORBIDDEN_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -57,12 +57,12 @@ def parse(body: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
     for JSON that this module refuses.
     """
     check_size(len(body), limit)
-    brackets = body.count(b"[") + body.count(b"{")
-    seems_deep = brackets > MAX_DEPTH and _seems_deep(body)
+    # Few brackets cannot nest deep: counting them spares the usual body the closer look.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise _refused(f"Values must not nest deeper than {MAX_DEPTH} levels.")
     value = _scan(body)
-    is_risky = b"\\u" in body and _RISKY_ESCAPE.search(body) is not None
-    if seems_deep or is_risky:
-        _inspect(value)
+    if b"\\u" in body and _RISKY_ESCAPE.search(body):
+        _check_text(value)
     return value
 
 
@@ -76,36 +76,31 @@ def _scan(body: bytes) -> Any:
         raise MalformedBody(f"The body is not JSON: no value at character {e.value}.") from e
     except JSONDecodeError as e:
         raise MalformedBody(f"The body is not JSON: {e.msg} at character {e.pos}.") from e
-    except RecursionError as e:
-        raise _refused(_TOO_DEEP) from e
     if end != len(text):
         raise MalformedBody(f"The body is not JSON: extra data at character {end}.")
     return value
 
 
-def _seems_deep(body: bytes) -> bool:
-    """Whether the brackets alone nest too deep. Brackets inside text can only make it say yes in error."""
-    steps = array("b", body.translate(_STEPS, _NOT_BRACKETS))
-    return max(accumulate(steps)) > MAX_DEPTH
+def _depth(body: bytes) -> int:
+    """Return how deep the brackets outside text nest. Exact up to the first syntax error, where the scan stops."""
+    if b"\\" in body:
+        body = _ESCAPE.sub(b"", body)
+    outside = b"".join(body.translate(None, _NEITHER_BRACKET_NOR_QUOTE).split(b'"')[::2])
+    return max(accumulate(array("b", outside.translate(_STEPS))), default=0)
 
 
-def _inspect(value: Any) -> None:
-    """Look at every value, level by level: depth, and text that PostgreSQL cannot store."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                below.extend(node)
-                below.extend(node.values())
-            elif isinstance(node, list):
-                below.extend(node)
-            elif isinstance(node, str) and not is_clean(node):
-                raise _refused("Text must not hold a NUL character or a lone surrogate.")
-        if not below:
-            return
-        level = below
-    raise _refused(_TOO_DEEP)
+def _check_text(value: Any) -> None:
+    """Look at every text, without recursion."""
+    todo = [value]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            todo.extend(node)
+            todo.extend(node.values())
+        elif isinstance(node, list):
+            todo.extend(node)
+        elif isinstance(node, str) and not is_clean(node):
+            raise _refused("Text must not hold a NUL character or a lone surrogate.")
 
 
 def _refused(message: str) -> ValidationFailed:

@@ -12,7 +12,7 @@ import string
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from django.conf import settings
 
@@ -86,7 +86,7 @@ def make(kind: Kind) -> NewToken:
 def parse(raw: str) -> Parsed | None:
     """Return the parts of a token, None for text that is none."""
     match = _TOKEN.fullmatch(raw)
-    return Parsed(*match.groups()) if match else None
+    return Parsed(cast(Kind, match[1]), match[2], match[3]) if match else None
 
 
 def bearer(header: str | None) -> str | None:

@@ -15,7 +15,8 @@ from tradingdb.services.errors import ServiceError
 CANDIDATES = ("postgres", "nobody")
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 4
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -76,7 +77,8 @@ def run_as(
 def become(account: Account) -> None:
     """Turn the calling process into the account, for good. Runs between fork and exec."""
     if account.capability is not None:
-        _prctl(_PR_SET_KEEPCAPS, 1)
+        # Otherwise setuid() drops every capability, and access(), which initdb asks about its programs, ignores them.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(account.gid)
     os.setuid(account.uid)

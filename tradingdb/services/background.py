@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from tradingdb.services.errors import ServiceError
-from tradingdb.services.instance import READY_SECONDS, Instance
+from tradingdb.services.instance import POLL_SECONDS, READY_SECONDS, Instance
 from tradingdb.services.processes import ProcessId, wait_until
 from tradingdb.services.state import Lock, StateDir
 
@@ -40,7 +40,7 @@ def start_supervisor(instance: Instance, lock: Lock, say: Callable[[str], None])
 
 def await_ready(instance: Instance, supervisor: ProcessId) -> bool:
     """Whether the instance became ready; False as soon as its supervisor has given up."""
-    wait_until(lambda: instance.is_ready() or not supervisor.is_alive(), READY_SECONDS)
+    wait_until(lambda: instance.is_ready() or not supervisor.is_alive(), READY_SECONDS, pause=POLL_SECONDS)
     return supervisor.is_alive() and instance.is_ready()
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tradingdb.services.background import await_ready, start_supervisor, stop_supervisor
 from tradingdb.services.errors import ServiceError
-from tradingdb.services.instance import READY_SECONDS, Instance
+from tradingdb.services.instance import POLL_SECONDS, READY_SECONDS, Instance
 from tradingdb.services.processes import wait_until
 from tradingdb.services.servers import read_env_file
 from tradingdb.services.state import Lock, StateDir
@@ -71,15 +71,16 @@ def up(options: argparse.Namespace) -> int:
     written_before = _size(instance.state)
     supervisor = start_supervisor(instance, lock, _say)
     lock.release()
-    is_ready = False
+    is_ready = has_given_up = False
     try:
         is_ready = await_ready(instance, supervisor)
+        has_given_up = not supervisor.is_alive()
     finally:
         if not is_ready:
             stop_supervisor(supervisor)
     if not is_ready:
-        _explain_failure(instance.state, written_before)
-        raise ServiceError(f"the instance did not become ready within {READY_SECONDS:.0f} s; it is stopped again.")
+        _explain_failure(instance.state, written_before, has_given_up)
+        raise ServiceError("the start failed and everything is stopped again.")
     _say(f"ready at {instance.base_url}; the admin password is in {instance.state.secrets / 'admin_password'}")
     return 0
 
@@ -137,18 +138,21 @@ def _already_running(instance: Instance) -> int:
         port = urlsplit(read_env_file(instance.state).get("BASE_URL", "")).port
         return port is not None and replace(instance, port=port).is_ready()
 
-    if wait_until(is_ready, READY_SECONDS):
+    if wait_until(is_ready, READY_SECONDS, pause=POLL_SECONDS):
         _say(f"ready at {read_env_file(instance.state)['BASE_URL']}")
         return 0
     raise ServiceError(f"it does not answer as ready; see {instance.state.logs}.")
 
 
-def _explain_failure(state: StateDir, written_before: int) -> None:
-    """Print what the supervisor said last in this start, and the end of the web server's log."""
+def _explain_failure(state: StateDir, written_before: int, has_given_up: bool) -> None:
+    """Print what the supervisor said last in this start; when it was still waiting, the web server's log tells more."""
     with state.log_file("supervisor").open() as log:
         log.seek(written_before)
         sys.stderr.writelines(log.readlines()[-LINES_OF_LOG:])
-    sys.stderr.write(f"the end of {state.logs / 'web.log'}:\n{state.last_lines('web')}\n")
+    if not has_given_up:
+        sys.stderr.write(
+            f"not ready in {READY_SECONDS:.0f} s; the end of {state.logs / 'web.log'}:\n{state.last_lines('web')}\n"
+        )
 
 
 def _size(state: StateDir) -> int:

@@ -16,6 +16,8 @@ from tradingdb.services.state import PROJECT, Lock, StateDir, port_is_free
 from tradingdb.services.supervisor import Supervisor, stop_leftovers
 
 READY_SECONDS = 90.0
+# A starting server has better things to do than to say that it is not ready.
+POLL_SECONDS = 0.25
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65_535
 OUR_PROCESSES = ("web", "worker", "beat")
@@ -78,7 +80,7 @@ class Instance:
                 variables.pop("ADMIN_DATABASE_URL", None)
                 for child in self.our_children(variables):
                     supervisor.start(child)
-                supervisor.wait_for(self.is_ready, seconds=READY_SECONDS, what="The web server", log="web")
+                supervisor.wait_for(self.is_ready, seconds=READY_SECONDS, pause=POLL_SECONDS, log="web")
                 say(f"ready at {self.base_url}; the admin password is in {self.state.secrets / 'admin_password'}")
                 if demo:
                     supervisor.start(self._python(demo[0], demo, variables, restart=Restart.AFTER_FAILURE))
@@ -97,6 +99,8 @@ class Instance:
         web += ["--ws", self.environ.get("UVICORN_WS") or "websockets", "--lifespan", "on"]
         web += ["--no-access-log", "--timeout-graceful-shutdown", "5"]
         worker = ["celery", "-A", "tradingdb", "worker", "-c", "2", "--loglevel", "INFO", "-Q", "celery"]
+        # Workers need nothing of each other; gossip fails loudly whenever Redis is restarted.
+        worker += ["--without-gossip", "--without-mingle"]
         schedule = self.state.root / "beat" / "celerybeat-schedule"
         beat = ["celery", "-A", "tradingdb", "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(schedule)]
         return [
@@ -110,7 +114,7 @@ class Instance:
         servers = plan_servers(self.state, self.environ)
         for child in servers.children():
             supervisor.start(child)
-        supervisor.wait_for(servers.are_ready, seconds=START_SECONDS, what="The database server", log="postgres")
+        supervisor.wait_for(servers.are_ready, seconds=START_SECONDS, pause=0.05, log="postgres")
         servers.prepare()
         variables = {"BASE_URL": self.base_url, **servers.environment()}
         write_env_file(self.state, variables)

@@ -22,7 +22,8 @@ SUPERUSER = "postgres"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "100",
+    # Each web process may open 20, each worker process 8.
+    "max_connections": "200",
     "password_encryption": "scram-sha-256",
     "wal_level": "replica",
     "fsync": "on",

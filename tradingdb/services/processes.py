@@ -108,13 +108,13 @@ def marked(owner: Path) -> list[ProcessId]:
     return [process for process in found if process is not None]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition became true within the time."""
+def wait_until(condition: Callable[[], bool], seconds: float, *, pause: float = 0.05) -> bool:
+    """Whether the condition became true within the time; it is looked at every `pause` seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(pause)
     return True
 
 

@@ -81,13 +81,18 @@ class Supervisor:
         if place.exit_status != 0:
             raise ServiceError(f"{child.name} failed:\n{self._state.last_lines(child.name)}")
 
-    def wait_for(self, condition: Callable[[], bool], *, seconds: float, what: str, log: str) -> None:
-        """Wait until the condition holds. Raises ServiceError with the end of `log` when it takes too long."""
+    def wait_for(self, condition: Callable[[], bool], *, seconds: float, pause: float, log: str) -> None:
+        """Wait until the condition holds, asking every `pause` seconds.
+
+        Raises ServiceError with the end of the log named `log` when it takes too long.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise ServiceError(f"{what} was not ready in {seconds:.0f} s:\n{self._state.last_lines(log)}")
-            self.tick(0.1)
+                raise ServiceError(f"{log} was not ready in {seconds:.0f} s:\n{self._state.last_lines(log)}")
+            next_look = time.monotonic() + pause
+            while (left := next_look - time.monotonic()) > 0:
+                self.tick(left)
 
     def run_forever(self) -> None:
         """Keep the children alive until somebody asks us to stop."""
@@ -167,7 +172,8 @@ class Supervisor:
         for signum, seconds in (*place.child.stop_signals, (signal.SIGKILL, LONGEST_DELAY_SECONDS)):
             if place.process is None:
                 break
-            place.process.send_signal(signum)
+            # Not Popen.send_signal: it would collect a child that has just died behind our back.
+            os.kill(place.process.pid, signum)
             deadline = time.monotonic() + seconds
             while place.process is not None and time.monotonic() < deadline:
                 self.tick(0.1)

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from tradingdb.lib.db import SEARCH_PATH
@@ -212,6 +213,32 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
+# A long job whose broker connection broke would run on beside its redelivery.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BEAT_SCHEDULER = "tradingdb.beat:SingleScheduler"
+# Jobs that wait for a worker longer than `expires` seconds are dropped: the next one does the same work.
+CELERY_BEAT_SCHEDULE = {
+    "mark positions": {"task": "bots.tasks.mark_positions", "schedule": 5.0, "options": {"expires": 5}},
+    "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
+    "take portfolio snapshot": {
+        "task": "analytics.tasks.take_portfolio_snapshot",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 300},
+    },
+    "refresh stale risk metrics": {
+        "task": "analytics.tasks.refresh_stale_risk_metrics",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "compute daily risk metrics": {
+        "task": "analytics.tasks.compute_daily_risk_metrics",
+        "schedule": crontab(hour="0", minute="1"),
+    },
+    "make partitions ahead": {
+        "task": "analytics.tasks.make_partitions_ahead",
+        "schedule": crontab(hour="0", minute="10"),
+    },
+}
 
 # --- logs: one line each, on stderr; the supervisor writes them to files
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO", "lowest level that is logged")

@@ -132,5 +132,5 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "COMMAND": {"search_models": False, "show_history": False},
-    "SIDEBAR": {"show_search": False, "command_search": False, "show_all_applications": False, "navigation": "bots.admin.sidebar.navigation"},
+    "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "bots.admin.sidebar.navigation"},
 }

@@ -1,0 +1,78 @@
+"""What people look through and settle: cases, conflicts, parked facts, risk events, and what people did."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query
+
+from accounts.choices import Role
+from audit.services.risk_events import risk_event_resolve
+from bots.api import queries, rows
+from bots.api.answers import answer, errors
+from bots.api.auth import Staff, for_staff
+from bots.api.pagination import Id
+from bots.api.reads import page
+from bots.api.routers import staff as router
+from bots.api.schemas import CasePatch, ResolveIn
+from bots.ledger.shapes import shape
+from bots.selectors import lists
+from bots.selectors.fields import CASE, RISK_EVENT
+from bots.services.cases import case_update
+
+CasePage, ConflictPage = rows.page_model(rows.CaseOut), rows.page_model(rows.ConflictOut)
+ParkedPage, RiskEventPage = rows.page_model(rows.ParkedOut), rows.page_model(rows.RiskEventOut)
+ActionPage = rows.page_model(rows.ActionOut)
+
+
+@router.get("/reconciliation/cases", auth=for_staff(), response={200: CasePage, **errors()})
+def list_cases(request: HttpRequest, query: Query[queries.CaseQuery]) -> HttpResponse:
+    """Cases in which two sources disagree, newest first."""
+    return page(request, lists.CASES, query)
+
+
+@router.patch(
+    "/reconciliation/cases/{case_id}",
+    auth=for_staff(Role.TRADER),
+    response={200: rows.CaseOut, **errors(404, 409, 413, 415)},
+)
+def change_case(request: HttpRequest, case_id: Path[Id], body: CasePatch) -> HttpResponse:
+    """Look into a case, explain it, close it."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    changes = body.model_dump(exclude_none=True)
+    case = case_update(case_id=case_id, changes=changes, actor=staff.actor(request))
+    return answer(shape({name: getattr(case, name) for name in CASE}, CASE))
+
+
+@router.get("/conflicts", auth=for_staff(), response={200: ConflictPage, **errors()})
+def list_conflicts(request: HttpRequest, query: Query[queries.ConflictQuery]) -> HttpResponse:
+    """Facts that came again with other content, both bodies, newest first."""
+    return page(request, lists.CONFLICTS, query)
+
+
+@router.get("/parked", auth=for_staff(), response={200: ParkedPage, **errors()})
+def list_parked(request: HttpRequest, query: Query[queries.ParkedQuery]) -> HttpResponse:
+    """Facts that came before their order, newest first; those that were applied since stay in the list."""
+    return page(request, lists.PARKED_FACTS, query)
+
+
+@router.get("/risk/events", auth=for_staff(), response={200: RiskEventPage, **errors()})
+def list_risk_events(request: HttpRequest, query: Query[queries.RiskEventQuery]) -> HttpResponse:
+    """Limits that were broken or held, newest first."""
+    return page(request, lists.RISK_EVENTS, query)
+
+
+@router.post(
+    "/risk/events/{event_id}/resolve",
+    auth=for_staff(Role.TRADER),
+    response={200: rows.RiskEventOut, **errors(404, 413, 415)},
+)
+def resolve_risk_event(request: HttpRequest, event_id: Path[Id], body: ResolveIn) -> HttpResponse:
+    """Close a risk event; the first closing stays."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    event, was_open = risk_event_resolve(event_id=event_id, notes=body.notes, actor=staff.actor(request))
+    row = shape({name: getattr(event, name) for name in RISK_EVENT}, RISK_EVENT)
+    return answer(row, replayed=not was_open)
+
+
+@router.get("/audit/actions", auth=for_staff(), response={200: ActionPage, **errors()})
+def list_actions(request: HttpRequest, query: Query[queries.ActionQuery]) -> HttpResponse:
+    """What people did, newest first."""
+    return page(request, lists.ACTIONS, query)

@@ -1,0 +1,38 @@
+"""Bots as people and bots themselves read them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bots.ledger.shapes import shape
+from bots.models import Bot, BotToken
+from bots.selectors.fields import BOT, LIMITS, TOKEN
+from tradingdb.lib.errors import NotFound
+
+
+def bot_row(bot: Bot, now: datetime) -> dict[str, Any]:
+    """Return a bot in its wire form, with its account, limits and liveness."""
+    row = shape({name: getattr(bot, name) for name in BOT}, BOT)
+    row["account_id"] = bot.account.account_id
+    row["limits"] = shape({name: getattr(bot, name) for name in LIMITS}, LIMITS)
+    row["liveness"] = bot.liveness(now)
+    return row
+
+
+def bot_rows(conditions: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """Return the bots whose columns have these values, by bot_id; None is "any"."""
+    wanted = {name: value for name, value in conditions.items() if value is not None}
+    return [bot_row(bot, now) for bot in Bot.objects.select_related("account").filter(**wanted).order_by("bot_id")]
+
+
+def bot_get(bot_id: str) -> Bot:
+    """Return one bot with its account. Raises NotFound."""
+    bot = Bot.objects.select_related("account").filter(bot_id=bot_id).first()
+    if bot is None:
+        raise NotFound("No such bot.", bot_id=bot_id)
+    return bot
+
+
+def token_row(token: BotToken) -> dict[str, Any]:
+    """Return what may be shown of a token."""
+    return shape({name: getattr(token, name) for name in TOKEN}, TOKEN)

@@ -1,0 +1,22 @@
+"""Jobs of the bots app. Neither is tried again after a failure: the next one comes in seconds and does it all."""
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
+
+from bots.services.heartbeat_watch import heartbeat_watch
+from bots.services.marks import positions_mark
+
+AWAY = (OperationalError, InterfaceError, RedisError)
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def mark_positions() -> int:
+    """Value open positions at the last known prices; return how many rows changed."""
+    return positions_mark()
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def watch_heartbeats() -> int:
+    """Tell of bots that went late, went down or came back; return how many events were written."""
+    return heartbeat_watch()

@@ -1,0 +1,20 @@
+"""What a start needs in the database."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from accounts.services.users import FIRST_ADMIN, first_admin_ensure
+from audit.services.actions import Actor
+from audit.services.events import event_record
+
+
+class Command(BaseCommand):
+    help = "Make the first admin if there is none, and note the start. Safe to run again."
+
+    def handle(self, **options: Any) -> None:
+        password_file = settings.STATE_DIR / "secrets" / "admin_password"
+        is_made = first_admin_ensure(password_file=password_file, actor=Actor(name="bootstrap"))
+        event_record(event_type="SYSTEM_START", message="The system was started.", component="supervisor")
+        self.stdout.write(f"{FIRST_ADMIN} made, password in {password_file}" if is_made else "nothing to make")
