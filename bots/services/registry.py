@@ -1,6 +1,7 @@
 """The registry: bots come in once, with their account and their initial capital, and are changed by people only."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -45,6 +46,7 @@ def bot_register(
     max_daily_loss_pct: Decimal | None = None,
     max_weekly_loss_pct: Decimal | None = None,
     max_drawdown_pct: Decimal | None = None,
+    registered_at: datetime | None = None,
     actor: Actor = SYSTEM,
 ) -> Registration:
     """Register a bot, its account when none is named, and its initial capital as a cash flow, each exactly once.
@@ -62,7 +64,7 @@ def bot_register(
         "exchange": exchange,
         "account": account,
     }
-    words = {
+    words: dict[str, Any] = {
         "bot_name": bot_name,
         "bot_type": bot_type,
         "strategy_name": strategy_name,
@@ -74,6 +76,9 @@ def bot_register(
         "max_drawdown_pct": max_drawdown_pct,
         "created_by": actor.label[:100],
     }
+    if registered_at is not None:
+        # A bot whose past is brought along began before today.
+        words["created_at"] = registered_at
     bot, is_new = Bot.objects.get_or_create(bot_id=bot_id, defaults=identity | words)
     if not is_new:
         _check_same(bot, identity)

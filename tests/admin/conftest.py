@@ -94,15 +94,16 @@ def place(bot: Bot, name: str, side: str, quantity: str, price: str, minute: int
 def report(bot: Bot) -> None:
     """Let a bot tell something of every kind: a closed trade, an open one, a fill before its order."""
     signal = NewSignal(
-        body={"signal_id": "s1"}, signal_id="s1", symbol="BTCUSDT", signal_type="long", price=Decimal(100), strategy="x",
-        timestamp=NOON,
+        body={"signal_id": "s1"}, signal_id="s1", symbol="BTCUSDT", signal_type="long", price=Decimal(100),
+        strategy="x", timestamp=NOON,
     )  # fmt: skip
     signal_record(bot_id=bot.bot_id, signal=signal)
     place(bot, "entry1", "buy", "2", "100", 0)
     place(bot, "exit1", "sell", "2", "110.123456789", 5)
     place(bot, "entry2", "buy", "1", "105", 10)
     early = NewFill(
-        body={"fill_id": "early"}, fill_id="early", order_id="unknown", price=Decimal(1), quantity=Decimal(1), executed_at=NOON
+        body={"fill_id": "early"}, fill_id="early", order_id="unknown", price=Decimal(1), quantity=Decimal(1),
+        executed_at=NOON,
     )  # fmt: skip
     order_add_fill(bot_id=bot.bot_id, fill=early)
     balance = NewBalance(
@@ -111,7 +112,8 @@ def report(bot: Bot) -> None:
     )  # fmt: skip
     balance_record(bot_id=bot.bot_id, balance=balance)
     event = NewEvent(
-        body={"event_id": "e1"}, event_id="e1", event_type="ERROR", event_level="ERROR", message="It broke", event_time=NOON
+        body={"event_id": "e1"}, event_id="e1", event_type="ERROR", event_level="ERROR", message="It broke",
+        event_time=NOON,
     )  # fmt: skip
     events_record(bot_id=bot.bot_id, events=[event])
 

@@ -67,7 +67,7 @@ def test_case_shows_both_sides_and_what_differs(viewer, house):
     case = ReconciliationCase.objects.get()
     page = viewer.open("bots_reconciliationcase_change", case.pk).content.decode()
 
-    assert "The fills say" in page and "Told" in page
+    assert "<th>The fills say</th><th>Told</th>" in page
     assert '<tr class="differs"><th scope="row">size</th>' in page
 
 

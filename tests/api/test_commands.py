@@ -98,14 +98,14 @@ def test_bootstrap_makes_the_first_admin_once(tmp_path: Path, settings):
 def test_bootstrap_takes_the_password_that_is_there_and_touches_no_admin(tmp_path: Path, settings):
     settings.STATE_DIR = tmp_path
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "admin_password").write_text("given to me\n")
+    (tmp_path / "secrets" / "admin_password").write_text("given to me by hand\n")
 
     run("bootstrap")
     User.objects.update(email="boss@example.com")
     run("bootstrap")
 
     assert [user.email for user in User.objects.all()] == ["boss@example.com"]
-    assert User.objects.get().check_password("given to me")
+    assert User.objects.get().check_password("given to me by hand")
 
 
 def test_show_settings_lists_every_setting_and_no_secret():

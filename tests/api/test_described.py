@@ -23,7 +23,7 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 4
+EXAMPLES = 2
 
 
 @pytest.fixture

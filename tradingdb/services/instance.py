@@ -83,6 +83,7 @@ class Instance:
                 supervisor.wait_for(self.is_ready, seconds=READY_SECONDS, pause=POLL_SECONDS, log="web")
                 say(f"ready at {self.base_url}; the admin password is in {self.state.secrets / 'admin_password'}")
                 if demo:
+                    supervisor.run_step(self._manage(("prepare_demo",), variables))
                     supervisor.start(self._python(demo[0], demo, variables, restart=Restart.AFTER_FAILURE))
                 supervisor.run_forever()
         finally:

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from accounts.services.users import FIRST_ADMIN, first_admin_ensure
+from accounts.services.first_admin import FIRST_ADMIN, first_admin_ensure
 from audit.services.actions import Actor
 from audit.services.events import event_record
 

@@ -5,14 +5,14 @@ import secrets
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.choices import Role
+from accounts.services.people import person_create
 from accounts.services.tokens import personal_token_create
-from accounts.services.users import user_create
 from audit.services.actions import Actor
+from tradingdb.lib.errors import ValidationFailed
 
 
 class Command(BaseCommand):
@@ -28,8 +28,8 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(18)
         try:
             with transaction.atomic():
-                user = user_create(email=email, role=role, password=password, actor=actor)
+                user = person_create(email=email, role=role, password=password, actor=actor)
                 token = personal_token_create(user=user, name="create_staff", actor=actor).token
-        except ValidationError as e:
-            raise CommandError("; ".join(e.messages)) from e
+        except ValidationFailed as e:
+            raise CommandError(e.message) from e
         self.stdout.write(json.dumps({"email": user.email, "password": password, "token": token}))

@@ -1,31 +1,22 @@
-"""People: created with a role and a password that is shown or kept once."""
+"""The first admin: made at the first start, with a password that lies in a file."""
 
 import os
 import secrets
 from pathlib import Path
 
-from django.db import transaction
-
 from accounts.choices import Role
 from accounts.models import User
+from accounts.services.people import person_create
 from audit.services.actions import Actor
 
 FIRST_ADMIN = "admin@tradingdb.local"
-
-
-@transaction.atomic
-def user_create(*, email: str, role: str, password: str, actor: Actor, full_name: str = "") -> User:
-    """Create a person. Raises Django's ValidationError for an address that is taken or no address."""
-    user = User.objects.create_user(email, password, role=role, full_name=full_name)
-    actor.record("user.create", "user", user.email, after={"role": role})
-    return user
 
 
 def first_admin_ensure(*, password_file: Path, actor: Actor) -> bool:
     """Create the first admin, with the password in the file, unless there is an admin; return whether it did."""
     if User.objects.filter(role=Role.ADMIN).exists():
         return False
-    user_create(email=FIRST_ADMIN, role=Role.ADMIN, password=password_from(password_file), actor=actor)
+    person_create(email=FIRST_ADMIN, role=Role.ADMIN, password=password_from(password_file), actor=actor)
     return True
 
 

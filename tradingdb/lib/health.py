@@ -1,0 +1,62 @@
+"""Health: whether this process lives, and whether what it needs answers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from psycopg_pool import PoolTimeout
+
+SECONDS = 2.0
+_is_migrated = False
+
+
+async def live(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+async def ready(request: HttpRequest) -> JsonResponse:
+    """Each dependency by name: ok, or what is wrong with it in one word; 503 unless all are ok."""
+    checks = {"postgresql": _database, "redis": _redis}
+    states = dict(zip(checks, await asyncio.gather(*map(_within_time, checks.values())), strict=True))
+    is_ready = all(state == "ok" for state in states.values())
+    return JsonResponse({"status": "ok" if is_ready else "not ready", "checks": states}, status=200 if is_ready else 503)
+
+
+async def _within_time(check: Callable[[], str]) -> str:
+    try:
+        return await asyncio.wait_for(sync_to_async(check, thread_sensitive=False)(), SECONDS)
+    except TimeoutError:
+        return "timeout"
+
+
+def _database() -> str:
+    global _is_migrated  # noqa: PLW0603 (asked once: a migrated database stays migrated)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not _is_migrated:
+            executor: Any = MigrationExecutor(connection)
+            _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except (DatabaseError, InterfaceError, PoolTimeout):
+        return "unreachable"
+    finally:
+        connection.close()
+    return "ok" if _is_migrated else "not migrated"
+
+
+def _redis() -> str:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+    try:
+        client.ping()
+    except redis.RedisError:
+        return "unreachable"
+    finally:
+        client.close()
+    return "ok"
