@@ -123,6 +123,7 @@ class PersonalTokenAdmin(ControlModelAdmin):
     list_filter = (("user", RelatedFilter),)
     list_select_related = ("user",)
     search_fields = ("prefix", "name")
+    empty_note = "No token yet. Tokens are made on the page of a person."
     ordering = ("-created_at",)
     fieldsets = (
         (

@@ -18,6 +18,7 @@ class PortfolioSnapshotAdmin(LedgerAdmin):
     )  # fmt: skip
     list_filter = (("timestamp", DayRangeFilter),)
     ordering = ("-timestamp",)
+    empty_note = "Written every five minutes by a job."
     fieldsets = (
         (None, {"fields": (("timestamp", "currency"), ("is_backfilled", "created_at"))}),
         (

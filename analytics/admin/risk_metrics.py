@@ -23,6 +23,7 @@ class RiskMetricsAdmin(LedgerAdmin):
     list_display = ("date", "show_bot", *METRIC_COLUMNS[1:], "quality")
     list_filter = (("bot", RelatedFilter), ("date", DayRangeFilter))
     ordering = ("-date",)
+    empty_note = "Computed once a day for each bot, after the UTC day has ended."
     fieldsets = (
         (None, {"fields": (("show_bot", "date"), ("definition", "quality"), ("calculated_at", "created_at"))}),
         (

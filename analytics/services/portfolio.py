@@ -43,10 +43,14 @@ CLOSED = """
     FROM bots b LEFT JOIN trades t ON t.bot_id = b.bot_id AND t.exit_time IS NOT NULL
     GROUP BY 1, 2, 3
 """
+# Rows are locked in the order of their keys, so that two such updates cannot wait for each other.
 TOTALS = """
-    UPDATE bots b SET total_pnl = t.total
-    FROM unnest(%(bots)s::text[], %(totals)s::numeric[]) AS t(bot_id, total)
-    WHERE b.bot_id = t.bot_id AND b.total_pnl <> t.total
+    WITH due AS (
+        SELECT b.bot_id, t.total FROM bots b
+        JOIN unnest(%(bots)s::text[], %(totals)s::numeric[]) AS t(bot_id, total) ON t.bot_id = b.bot_id
+        WHERE b.total_pnl <> t.total ORDER BY b.bot_id FOR NO KEY UPDATE OF b
+    )
+    UPDATE bots b SET total_pnl = due.total FROM due WHERE b.bot_id = due.bot_id
     RETURNING b.bot_id, b.total_pnl
 """
 

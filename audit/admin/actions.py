@@ -23,6 +23,7 @@ class UserActionAdmin(LedgerAdmin):
         ("created_at", DayRangeFilter),
     )  # fmt: skip
     ordering = ("-id",)
+    empty_note = "Nobody has done anything yet."
     search_exact = ("resource_id",)
     search_help_text = "Whole id of what was changed"
     fieldsets = (

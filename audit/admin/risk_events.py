@@ -31,6 +31,7 @@ class RiskEventAdmin(LedgerAdmin):
     )  # fmt: skip
     list_filter = (BOT_ID_FILTER, ("risk_type", ChoicesFilter), "resolved", ("event_time", DayRangeFilter))
     ordering = ("-event_time",)
+    empty_note = "No limit was ever broken."
     fieldsets = (
         (
             None,

@@ -15,6 +15,7 @@ class ExchangeAccountAdmin(RecordedAdmin):
     list_display = ("account_id", "exchange", "currency", "description", "is_active", "created_at")
     list_filter = ("exchange", "is_active")
     search_fields = ("account_id",)
+    empty_note = "No account yet. A bot that is registered brings its own, or add one here."
     ordering = ("account_id",)
     addable = ("account_id", "exchange", "currency", "description")
     # Exchange and currency are what its fills were counted in: they stay.

@@ -61,6 +61,7 @@ class BotAdmin(RecordedAdmin):
     list_select_related = ("account",)
     search_fields = ("bot_id", "bot_name", "strategy_name")
     search_help_text = "Bot, name or strategy"
+    empty_note = "No bot yet. Register the first one, make a token for it, and let it report."
     ordering = ("bot_id",)
     sortable_by = ("bot_id", "bot_name", "status", "deployment_mode", "strategy_name", "error_count")
     editable = ("bot_name", "description", *LIMITS, "reason")

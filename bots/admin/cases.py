@@ -37,6 +37,7 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
     ordering = ("-id",)
     search_exact = ("subject_id",)
     search_help_text = "Whole order, position or balance id"
+    empty_note = "No case. One is opened when two sources disagree."
     fieldsets = (
         (
             None,

@@ -46,6 +46,7 @@ class ReleaseForm(ReasonForm):
 class ControlStateAdmin(ControlModelAdmin):
     list_display = ("show_scope", "show_target", "state", "reason", "changed_by_name", "changed_at", "version")
     list_filter = ("state", "scope")
+    empty_note = "Nothing was ever restricted."
     ordering = ("scope", "target")
     fieldsets = (
         (

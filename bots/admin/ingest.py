@@ -38,6 +38,7 @@ class IngestConflictAdmin(BotLedgerAdmin):
     ordering = ("-id",)
     search_exact = ("natural_id",)
     search_help_text = "Whole id of the fact"
+    empty_note = "No conflict. One is kept when an id comes again with other content."
     fieldsets = (
         (
             None,
@@ -90,6 +91,7 @@ class ParkedFactAdmin(BotLedgerAdmin):
     ordering = ("-id",)
     scoped_search = ("order_id",)
     search_help_text = "Whole order id"
+    empty_note = "Nothing is parked. A fill that comes before its order waits here."
     fieldsets = (
         (
             None,

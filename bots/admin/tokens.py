@@ -22,6 +22,7 @@ class BotTokenAdmin(ControlModelAdmin):
     list_display = ("prefix", "show_bot", "state", "scopes", "created_by", "created_at", "expires_at", "last_used_at")
     list_filter = (("bot", RelatedFilter),)
     search_fields = ("prefix",)
+    empty_note = "No token yet. Tokens are made on the page of a bot."
     ordering = ("-created_at",)
     fieldsets = (
         (

@@ -8,8 +8,8 @@ from typing import Any
 from bots.ledger.shapes import stamp
 from bots.live.script import LiveUpdate, encode
 
-# More news of one kind than this in one message says nothing to a person; the lists are complete over HTTP.
-MOST_NEWS = 200
+# As many as one batch may bring. More in one message says nothing to a person; over HTTP the lists are complete.
+MOST_NEWS = 1000
 
 Sources = Mapping[str, bool]
 

@@ -44,9 +44,9 @@ FILLED_AT = """filled_at = (
     SELECT max(f.executed_at) FROM fills f WHERE f.bot_id = %(k_bot)s AND f.order_id = %(k_id)s
 )"""
 SIGNAL_EXECUTED = """
-    UPDATE signals s SET executed = true, execution_order_id = %(order)s,
+    UPDATE signals s SET executed = true, execution_order_id = %(order)s::varchar,
         execution_time = least(coalesce(s.execution_time, %(at)s::timestamptz), %(at)s::timestamptz),
-        execution_trade_id = (SELECT o.trade_id FROM orders o WHERE o.bot_id = %(bot)s AND o.order_id = %(order)s)
+        execution_trade_id = (SELECT o.trade_id FROM orders o WHERE o.bot_id = s.bot_id AND o.order_id = %(order)s::varchar)
     WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
 """
 FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"

@@ -18,10 +18,15 @@ SILENT = ("late", "down")
 
 # One watcher at a time; another one has nothing to add.
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bots.heartbeat_watch', 0))"
+# Rows are locked in the order of their keys, so that two updates of many bots cannot wait for each other.
 TELL = """
-    UPDATE bots b SET extra_metadata = b.extra_metadata || jsonb_build_object(%(key)s::text, v.liveness)
-    FROM unnest(%(bots)s::text[], %(liveness)s::text[]) AS v(bot_id, liveness)
-    WHERE b.bot_id = v.bot_id
+    WITH due AS (
+        SELECT b.bot_id, v.liveness FROM bots b
+        JOIN unnest(%(bots)s::text[], %(liveness)s::text[]) AS v(bot_id, liveness) ON v.bot_id = b.bot_id
+        ORDER BY b.bot_id FOR NO KEY UPDATE OF b
+    )
+    UPDATE bots b SET extra_metadata = b.extra_metadata || jsonb_build_object(%(key)s::text, due.liveness)
+    FROM due WHERE b.bot_id = due.bot_id
 """
 
 

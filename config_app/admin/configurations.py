@@ -24,6 +24,7 @@ class BotConfigurationAdmin(RecordedAdmin):
     list_filter = (("bot", RelatedFilter), ("config_type", ChoicesFilter), "is_active")
     search_fields = ("config_key", "bot__bot_id")
     search_help_text = "Key or bot"
+    empty_note = "No configuration yet. Add one, and the bot gets it from GET /config."
     ordering = ("bot", "config_key", "-version")
     sortable_by = ("config_key", "version", "effective_from")
     addable = ("bot", "config_key", "config_type", "config_value")

@@ -43,6 +43,7 @@ class CandleAdmin(LedgerAdmin):
     )  # fmt: skip
     list_filter = (SymbolFilter, exact_filter("exchange"), IntervalFilter, ("timestamp", DayRangeFilter))
     ordering = ("-timestamp",)
+    empty_note = "No candle yet. Bots and importers bring them."
     fieldsets = (
         (None, {"fields": (("symbol", "exchange"), ("interval", "timestamp"))}),
         (

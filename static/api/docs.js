@@ -91,6 +91,19 @@ function callDetails(method, path, call, schemas) {
   return details;
 }
 
+// The shapes that calls name, such as TradeOut, each once.
+function shapes(schemas) {
+  const section = element("section", {}, element("h2", { textContent: "shapes" }));
+  for (const name of Object.keys(schemas).sort()) {
+    const summary = element("summary", {}, element("code", { textContent: name }));
+    const body = element("div", { className: "body" }, schemaBlock(schemas[name], schemas));
+    const details = element("details", { className: "call" }, summary, body);
+    details.dataset.words = name.toLowerCase();
+    section.append(details);
+  }
+  return section;
+}
+
 function show(openapi) {
   const schemas = openapi.components.schemas;
   const groups = new Map();
@@ -101,7 +114,7 @@ function show(openapi) {
       groups.get(tag).append(callDetails(method, path, call, schemas));
     }
   }
-  document.getElementById("calls").replaceChildren(...groups.values());
+  document.getElementById("calls").replaceChildren(...groups.values(), shapes(schemas));
 }
 
 function filter(event) {

@@ -76,7 +76,7 @@ def test_gain_and_loss_carry_sign_arrow_and_tone(value, seen, tone):
     "show", [display.number, display.money, display.pnl, display.share, display.moment, display.day]
 )
 def test_unknown_is_a_dash_and_never_zero(show):
-    assert inner(show(None)) == "–"
+    assert inner(show(None)) == display.DASH
 
 
 def test_share_is_percent_with_the_fraction_behind():
@@ -107,7 +107,7 @@ def test_badge_always_has_its_word():
     assert inner(display.badge("partially_filled")) == "partially filled"
     assert "badge-alarm" in display.badge("live")
     assert "badge-neutral" in display.badge("never heard of")
-    assert inner(display.badge("")) == "–"
+    assert inner(display.badge("")) == display.DASH
 
 
 EVIL = '<img src=x onerror="alert(1)">'
@@ -117,7 +117,8 @@ EVIL = '<img src=x onerror="alert(1)">'
     "html",
     [
         display.text(EVIL), display.badge(EVIL), display.identifier(EVIL), display.body({EVIL: EVIL}),
-        display.block(EVIL), display.flags([EVIL]), display.explained(EVIL, EVIL), display.number(Decimal(1), unit=EVIL),
+        display.block(EVIL), display.flags([EVIL]), display.explained(EVIL, EVIL),
+        display.number(Decimal(1), unit=EVIL),
         display.side_by_side({EVIL: EVIL}, {EVIL: "x"}, titles=(EVIL, EVIL)),
     ],
 )  # fmt: skip
@@ -135,8 +136,8 @@ def test_side_by_side_compares_meaning_and_marks_differences():
 
 
 def test_side_by_side_takes_any_json():
-    assert inner(display.side_by_side(None, None, titles=("a", "b"))) == "–"
-    assert inner(display.side_by_side({}, {}, titles=("a", "b"))) == "–"
+    assert inner(display.side_by_side(None, None, titles=("a", "b"))) == display.DASH
+    assert inner(display.side_by_side({}, {}, titles=("a", "b"))) == display.DASH
     assert "[1]" in display.side_by_side([1], {"x": 1}, titles=("a", "b"))
 
 

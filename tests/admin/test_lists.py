@@ -118,3 +118,20 @@ def test_list_shows_money_with_sign_arrow_and_full_figure(admin):
     )
     assert '<span class="num pnl pnl-down" title="-2"><span class="arrow" aria-hidden="true">▼</span>-2</span>' in page
     assert "2026-11-19 12:00:00Z" in page
+
+
+def test_filters_in_force_are_named_each_with_its_way_out(admin, equal_times):
+    query = {"bot__bot_id__exact": "bot_1", "created_at_from": "2026-11-01", "q": "o7"}
+
+    chips = admin.get(f"/admin/{ORDERS}/", query).context["cl"].chips()
+
+    assert [chip.text for chip in chips] == ["bot: bot_1", "created at from: 2026-11-01", "search: o7"]
+    assert chips[0].url == "?created_at_from=2026-11-01&q=o7"
+
+
+def test_an_empty_list_says_whether_filters_or_the_world_are_to_blame(admin):
+    filtered = admin.get(f"/admin/{ORDERS}/", {"symbol": "BTCUSDT"}).content.decode()
+    empty = admin.get(f"/admin/{ORDERS}/").content.decode()
+
+    assert "No row matches these filters." in filtered
+    assert "Bots report these rows; none has come yet." in empty

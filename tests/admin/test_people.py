@@ -132,7 +132,8 @@ def test_an_old_version_is_history(admin, house):
 
 def test_admin_adds_the_first_version_of_a_key(admin, house):
     admin.send(
-        "config_app_botconfiguration_add", bot="bot_1", config_key="risk", config_type="risk_params", config_value='{"a": 1}'
+        "config_app_botconfiguration_add", bot="bot_1", config_key="risk", config_type="risk_params",
+        config_value='{"a": 1}',
     )  # fmt: skip
 
     row = BotConfiguration.objects.get(config_key="risk")
@@ -140,7 +141,7 @@ def test_admin_adds_the_first_version_of_a_key(admin, house):
 
 
 def test_history_button_shows_the_actions_of_people(admin, house):
-    answer = admin.get("/admin/config_app/botconfiguration/%d/history/" % house.configuration.pk, follow=True)
+    answer = admin.get(f"/admin/config_app/botconfiguration/{house.configuration.pk}/history/", follow=True)
 
     assert {row.action for row in answer.context["cl"].result_list} == {"configuration.activate"}
     assert answer.redirect_chain[0][0].startswith("/admin/audit/useraction/?resource_type=configuration")

@@ -1,5 +1,6 @@
 """Daily risk metrics, from rows of the ledger to the stored row; the figures are worked out by hand."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,76 +16,24 @@ from analytics.services.risk_metrics import (
     Refreshed,
     risk_metrics_backfill,
     risk_metrics_compute_day,
-    risk_metrics_refresh_stale,
 )
-from bots.models import AccountBalance, Bot, Fill, Trade
 from marketdata.models import Candle
-from tests.factories import (
-    AccountBalanceFactory,
-    BotFactory,
-    CashFlowFactory,
-    FillFactory,
-    TradeFactory,
-    utc,
-)
+from tests.analytics.metrics_history import DAY, TODAY, balance, trade, trader
+from tests.factories import BotFactory, CashFlowFactory, FillFactory, utc
 from tradingdb.lib.errors import NotFound, ValidationFailed
 
 pytestmark = pytest.mark.django_db
 
-DAY = date(2026, 11, 19)
-TODAY = utc("2026-11-20 09:00")
-
 
 @pytest.fixture(autouse=True)
-def _today() -> Any:
+def _today() -> Iterator[None]:
     with time_machine.travel(TODAY, tick=False):
         yield
-
-
-def trade(bot: Bot, entry: str, exit: str | None, gross: str = "0", fees: str = "0", **columns: Any) -> Trade:
-    times = {"entry_time": utc(entry), "exit_time": exit and utc(exit)}
-    return TradeFactory(bot=bot, gross_pnl=Decimal(gross), fees=Decimal(fees), **times, **columns)
-
-
-def balance(bot: Bot, at: str, equity: str, **columns: Any) -> AccountBalance:
-    """A balance that arrived when it was made."""
-    columns.setdefault("created_at", utc(at))
-    return AccountBalanceFactory(bot=bot, timestamp=utc(at), equity=Decimal(equity), **columns)
 
 
 def near(text: str) -> Any:
     """A figure that was computed in floats."""
     return pytest.approx(Decimal(text), abs=Decimal("1e-10"))
-
-
-def trader() -> Bot:
-    """Four days of a bot that began with 1000 USDT, known in time; the 19th is worked out in the first test."""
-    with time_machine.travel(utc("2026-11-19 23:00"), tick=False):
-        return _trader()
-
-
-def _trader() -> Bot:
-    bot = BotFactory(initial_capital=Decimal(1000))
-    CashFlowFactory(bot=bot, kind="initial", amount=Decimal(1000), occurred_at=utc("2026-11-17 08:00"))
-    balance(bot, "2026-11-16 10:00", "1001")
-    balance(bot, "2026-11-16 23:00", "1010")
-    # No balance on the 17th: midnight is the 18th.
-    balance(bot, "2026-11-18 00:00", "7")
-    CashFlowFactory(bot=bot, amount=Decimal(500), occurred_at=utc("2026-11-18 09:00"))
-    balance(bot, "2026-11-18 23:59:59.999999", "1525.15")
-    balance(bot, "2026-11-19 12:00", "1600")
-    balance(bot, "2026-11-19 23:59:59", "1494.647")
-    balance(bot, "2026-11-20 00:00", "1700")
-    trade(bot, "2026-11-18 20:00", "2026-11-18 23:59:59.999999", gross="5")
-    trade(bot, "2026-11-18 22:00", "2026-11-19 00:00", gross="11", fees="1")
-    trade(bot, "2026-11-19 11:00", "2026-11-19 12:00", gross="2", fees="2")
-    trade(bot, "2026-11-19 11:59:59.999999", "2026-11-19 23:59:59.999999", gross="-3.5", fees="0.5")
-    trade(bot, "2026-11-19 23:00", "2026-11-20 00:00", gross="100")
-    trade(bot, "2026-11-19 23:00", None, gross="50")
-    two = Decimal(2)
-    FillFactory(bot=bot, side="buy", quantity=two, price=Decimal(100), executed_at=utc("2026-11-19 06:00"))
-    FillFactory(bot=bot, side="sell", quantity=two, price=Decimal(110), executed_at=utc("2026-11-19 18:00"))
-    return bot
 
 
 def figures(row: RiskMetrics) -> dict[str, Any]:
@@ -93,12 +42,15 @@ def figures(row: RiskMetrics) -> dict[str, Any]:
     return {name: value for name, value in vars(row).items() if name not in volatile}
 
 
-def test_yesterday_equals_the_calculation_by_hand() -> None:
+def yesterday() -> RiskMetrics:
     bot = trader()
-
     assert risk_metrics_compute_day(day=DAY) == Refreshed(written=1)
+    return RiskMetrics.objects.get(bot=bot, date=DAY)
 
-    row = RiskMetrics.objects.get(bot=bot, date=DAY)
+
+def test_returns_and_ratios_of_yesterday_equal_the_calculation_by_hand() -> None:
+    row = yesterday()
+
     # Equity at the end of the day. 16th: 1010 after 1000, +1 %. 17th: carried, 0 %. 18th: 1525.15 with 500 paid in,
     # 1025.15 / 1010 = +1.5 %. 19th: 1494.647 / 1525.15 = -2 %.
     assert (row.starting_equity, row.ending_equity) == (Decimal("1525.15"), Decimal("1494.647"))
@@ -115,6 +67,13 @@ def test_yesterday_equals_the_calculation_by_hand() -> None:
     assert (row.max_drawdown, row.max_drawdown_pct) == (Decimal("30.503"), Decimal("0.02"))
     assert (row.current_drawdown, row.max_drawdown_days) == (Decimal("0.02"), 1)
     assert (row.var_95, row.cvar_95) == (None, None)
+    assert (row.is_provisional, row.provisional_reasons) == (True, ["missing_balance"])
+    assert row.calculated_at == TODAY
+
+
+def test_trades_and_exposure_of_yesterday_equal_the_calculation_by_hand() -> None:
+    row = yesterday()
+
     # 00:00 belongs to the 19th, 23:59:59.999999 of the 18th does not: +10, 0 and -4 are of the day.
     assert (row.total_trades, row.winning_trades, row.losing_trades, row.breakeven_trades) == (3, 1, 1, 1)
     assert row.win_rate == Decimal("0.333333333333")
@@ -133,8 +92,6 @@ def test_yesterday_equals_the_calculation_by_hand() -> None:
     assert (row.max_exposure, row.avg_position_size) == (200, 200)
     assert row.max_leverage == Decimal("0.131134642494")
     assert row.avg_leverage == Decimal("0.064033660624")
-    assert (row.is_provisional, row.provisional_reasons) == (True, ["missing_balance"])
-    assert row.calculated_at == TODAY
 
 
 def test_computing_again_writes_nothing_and_from_scratch_the_same() -> None:
@@ -300,110 +257,6 @@ def test_the_number_of_queries_does_not_grow_with_bots_or_days() -> None:
 
     assert queries(DAY) == one_bot_one_day
     assert queries(DAY - timedelta(days=3)) == one_bot_one_day
-
-
-def test_a_late_fact_makes_its_day_and_all_later_ones_stale() -> None:
-    bot = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-    was = {row.date: row for row in RiskMetrics.objects.all()}
-
-    with time_machine.travel(TODAY + timedelta(hours=1), tick=False):
-        trade(bot, "2026-11-18 10:00", "2026-11-18 11:00", gross="-2")
-        assert risk_metrics_refresh_stale() == Refreshed(written=2)
-
-    for row in RiskMetrics.objects.all():
-        assert (row.inputs_hash != was[row.date].inputs_hash) == (row.date >= date(2026, 11, 18))
-        assert row.calculated_at == (TODAY + timedelta(hours=1) if row.date >= date(2026, 11, 18) else TODAY)
-    late = RiskMetrics.objects.get(date=date(2026, 11, 18))
-    # +5 and -2 instead of +5 alone.
-    assert (late.total_trades, late.net_profit) == (2, 3)
-
-
-def test_days_after_one_that_was_computed_by_hand_are_not_forgotten() -> None:
-    bot = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-
-    with time_machine.travel(TODAY + timedelta(hours=1), tick=False):
-        trade(bot, "2026-11-18 10:00", "2026-11-18 11:00", gross="-2")
-    with time_machine.travel(TODAY + timedelta(hours=2), tick=False):
-        assert risk_metrics_compute_day(day=date(2026, 11, 18)) == Refreshed(written=1)
-        assert risk_metrics_refresh_stale() == Refreshed(written=1)
-
-
-def late_fill(bot: Bot) -> None:
-    FillFactory(bot=bot, symbol="ETHUSDT", executed_at=utc("2026-11-19 10:00"))
-
-
-def late_balance(bot: Bot) -> None:
-    balance(bot, "2026-11-19 23:59:59.5", "1500", created_at=TODAY + timedelta(hours=1))
-
-
-def late_deposit(bot: Bot) -> None:
-    CashFlowFactory(bot=bot, amount=Decimal(5), occurred_at=utc("2026-11-19 10:00"))
-
-
-@pytest.mark.parametrize("arrive", [late_fill, late_balance, late_deposit])
-def test_every_kind_of_late_fact_is_seen(arrive: Any) -> None:
-    bot = trader()
-    other = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-    was = {row.bot_id: row.inputs_hash for row in RiskMetrics.objects.filter(date=DAY)}
-
-    with time_machine.travel(TODAY + timedelta(hours=1), tick=False):
-        arrive(bot)
-        assert risk_metrics_refresh_stale() == Refreshed(written=1)
-
-    assert RiskMetrics.objects.get(bot=bot, date=DAY).inputs_hash != was[bot.bot_id]
-    assert RiskMetrics.objects.get(bot=other, date=DAY).inputs_hash == was[other.bot_id]
-
-
-def test_the_sweep_looks_once_at_what_is_right_and_then_leaves_it() -> None:
-    bot = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-
-    with time_machine.travel(TODAY + timedelta(minutes=10), tick=False):
-        Trade.objects.filter(bot=bot, exit_time=utc("2026-11-19 00:00")).update(updated_at=TODAY + timedelta(minutes=9))
-        assert risk_metrics_refresh_stale() == Refreshed(unchanged=1)
-    with time_machine.travel(TODAY + timedelta(minutes=11), tick=False):
-        assert risk_metrics_refresh_stale() == Refreshed()
-
-
-def test_the_sweep_makes_what_is_missing_once_the_day_is_over_for_a_minute() -> None:
-    trader()
-
-    with time_machine.travel(utc("2026-11-20 00:00:59"), tick=False):
-        assert risk_metrics_refresh_stale() == Refreshed(written=3)
-    with time_machine.travel(utc("2026-11-20 00:01"), tick=False):
-        assert risk_metrics_refresh_stale() == Refreshed(written=1)
-        assert risk_metrics_refresh_stale() == Refreshed()
-    assert list(RiskMetrics.objects.values_list("date", flat=True).order_by("date")) == [
-        DAY - timedelta(days=n) for n in (3, 2, 1, 0)
-    ]
-
-
-def test_history_from_before_the_first_day_makes_all_days_anew() -> None:
-    bot = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-
-    trade(bot, "2026-11-14 10:00", "2026-11-14 11:00", gross="3")
-
-    assert risk_metrics_refresh_stale() == Refreshed(written=6)
-    assert RiskMetrics.objects.count() == 6
-
-
-def test_a_late_fact_from_before_the_lookback_is_found_when_all_are_looked_at() -> None:
-    bot = trader()
-    risk_metrics_backfill(first=DAY - timedelta(days=3), last=DAY)
-    RiskMetrics.objects.update(calculated_at=utc("2026-11-16 00:00"))
-    for facts in (Fill.objects, Trade.objects, AccountBalance.objects, bot.cash_flows):
-        known_at = {Fill: "received_at", Trade: "updated_at"}.get(facts.model, "created_at")
-        facts.update(**{known_at: utc("2026-11-10 00:00")})
-    Trade.objects.filter(exit_time=utc("2026-11-19 00:00")).update(
-        gross_pnl=Decimal(12), updated_at=utc("2026-11-17 00:00")
-    )
-
-    assert risk_metrics_refresh_stale() == Refreshed()
-    assert risk_metrics_refresh_stale(lookback=None) == Refreshed(written=1)
 
 
 @pytest.mark.django_db(transaction=True)

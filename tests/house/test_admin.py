@@ -1,4 +1,4 @@
-"""Every page of the admin keeps the house's rules: one base, no deleting, no secrets, lists in the order of an index."""
+"""Every page of the admin keeps the house's rules: one base, no secrets, lists in the order of an index."""
 
 import re
 

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from bots.live import hub
 from bots.live.client import sync_client
 from bots.live.protocol import FrameProtocol
 from tests.factories import UserFactory
+from tradingdb.routing import websocket_application
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +62,6 @@ class SocketServer:
 
 @pytest.fixture
 def socket_server() -> Iterator[SocketServer]:
-    from tradingdb.routing import websocket_application
-
     server = SocketServer(websocket_application)
     yield server
     server.stop()
@@ -126,6 +125,12 @@ class Browser:
         while (message := self.receive(deadline - time.monotonic()))["type"] != kind:
             pass
         return message
+
+    def follow(self, condition: Callable[[], bool], timeout: float = 15.0) -> None:
+        """Take in messages until a condition holds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.receive(deadline - time.monotonic())
 
     def send(self, message: Any) -> None:
         self.socket.send(message if isinstance(message, str) else json.dumps(message))

@@ -82,13 +82,11 @@ def test_redis_killed_and_started_empty(own_redis: OwnRedis, browse: Any, quick:
     assert browser.receive()["sources"] == {"postgres": True, "redis": True}
 
     own_redis.kill()
-    while browser.until("ping")["sources"]["redis"]:
-        pass
+    browser.follow(lambda: browser.seen[-1].get("sources") == {"postgres": True, "redis": False})
     # Nothing can be published, and nobody fails; PostgreSQL alone tells the browser.
     publish.publish([price("150")])
     later = PositionFactory()
-    while later.position_id not in browser.positions:
-        browser.receive()
+    browser.follow(lambda: later.position_id in browser.positions)
 
     own_redis.start()
     snapshot = browser.until("snapshot", timeout=10)
@@ -101,5 +99,4 @@ def test_redis_killed_and_started_empty(own_redis: OwnRedis, browse: Any, quick:
     }  # fmt: skip
     wait_for(publish.outage.is_over)
     publish.publish([price("160")])
-    while browser.positions[held.position_id]["current_price"] != "160":
-        browser.receive()
+    browser.follow(lambda: browser.positions[held.position_id]["current_price"] == "160")

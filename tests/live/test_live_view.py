@@ -125,10 +125,10 @@ def test_restrictions_go_first_and_news_after_the_state(state: LiveState) -> Non
 def test_news_of_a_bot_that_floods_are_cut_and_counted(state: LiveState) -> None:
     seen = Seen(state)
 
-    (sent,) = seen.hear(*(news("event", event_id=str(number)) for number in range(250)))
+    (sent,) = seen.hear(*(news("event", event_id=str(number)) for number in range(1050)))
 
-    assert (len(sent["items"]), sent["omitted"]) == (200, 50)
-    assert sent["items"][-1]["event_id"] == "249"
+    assert (len(sent["items"]), sent["omitted"]) == (1000, 50)
+    assert sent["items"][-1]["event_id"] == "1049"
 
 
 def test_a_bot_filter_shows_that_bot_alone(state: LiveState) -> None:

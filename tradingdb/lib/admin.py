@@ -20,7 +20,7 @@ from django.utils.dateparse import parse_date
 from tradingdb.lib import display
 from tradingdb.lib.columns import Column, list_column, page_column
 from tradingdb.lib.errors import DomainError
-from tradingdb.lib.keyset import KeysetChangeList
+from tradingdb.lib.keyset import ChippedChangeList, KeysetChangeList
 from tradingdb.lib.sections import Link, Section
 from tradingdb.lib.units import Kind
 
@@ -141,6 +141,9 @@ class ControlModelAdmin(ModelAdmin):
     # Fields of the form that adds a row; none: rows are not made here.
     addable: ClassVar[Sequence[str]] = ()
     change_form_template = "admin/control_change_form.html"
+    list_before_template = "admin/filter_chips.html"
+    # What an empty list means, and what to do next.
+    empty_note = "Nothing here yet."
 
     def units(self, row: Any) -> Mapping[Kind, str]:
         """Return the currencies of one row, by kind of number; shown beside the values on its page."""
@@ -160,6 +163,9 @@ class ControlModelAdmin(ModelAdmin):
         if (name, in_list) not in known:
             known[name, in_list] = list_column(field) if in_list else page_column(field, self.units)
         return known[name, in_list]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChippedChangeList]:
+        return ChippedChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [self.present(name, in_list=True) for name in super().get_list_display(request)]
@@ -308,6 +314,7 @@ class LedgerAdmin(ControlModelAdmin):
     """
 
     sortable_by = ()
+    empty_note = "Bots report these rows; none has come yet."
     show_full_result_count = False
     # Natural ids that the search box compares; those of `scoped_search` are unique per bot.
     search_exact: ClassVar[Sequence[str]] = ()

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection, models
@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 AFTER, BEFORE, END = "after", "before", "end"
+NOT_FILTERS = frozenset(IGNORED_PARAMS) - {SEARCH_VAR}
 SEPARATOR = "~"
 
 
@@ -57,7 +58,32 @@ def distinct_values(model: type[models.Model], column: str, limit: int = 500) ->
         return [row[0] for row in cursor.fetchall()]
 
 
-class KeysetChangeList(ChangeList):
+class Chip(NamedTuple):
+    """One filter in force, and the address of the list without it."""
+
+    text: str
+    url: str
+
+
+class ChippedChangeList(ChangeList):
+    """A change list that names what it is filtered by."""
+
+    def chips(self) -> list[Chip]:
+        """Return the filters in force, each with the way out of it."""
+        titles = {SEARCH_VAR: "search"}
+        for spec in self.filter_specs:
+            titles |= {str(name): str(spec.title) for name in spec.expected_parameters() if name}
+        found = []
+        for name, values in self.filter_params.items():
+            text = " or ".join(str(value) for value in values if value)
+            if text and name not in NOT_FILTERS:
+                edge = " from" if name.endswith("_from") else " to" if name.endswith("_to") else ""
+                title = titles.get(name, name.partition("__")[0].replace("_", " "))
+                found.append(Chip(f"{title}{edge}: {text}", self.get_query_string({name: None})))
+        return found
+
+
+class KeysetChangeList(ChippedChangeList):
     """A change list ordered by one column that is never NULL, then by primary key in the same direction."""
 
     step: Step

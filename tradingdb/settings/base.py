@@ -258,6 +258,8 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
         "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # A line a request says nothing that the counters do not.
+        "uvicorn.access": {"handlers": [], "level": "WARNING", "propagate": False},
     },
 }
 
