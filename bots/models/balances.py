@@ -1,6 +1,7 @@
 """Balances and cash flows."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -43,6 +44,8 @@ class AccountBalance(models.Model):
         indexes = [
             models.Index(F("timestamp").desc(), name="idx_balance_timestamp"),
             models.Index("bot", F("timestamp").desc(), name="idx_balance_bot_time"),
+            # What arrived lately: the sweep for stale metrics looks each minute. Block ranges cost next to nothing.
+            BrinIndex(fields=["created_at"], name="idx_balance_arrival"),
         ]
 
     def __str__(self) -> str:

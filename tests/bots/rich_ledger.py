@@ -1,11 +1,14 @@
 """A ledger with everything in it that can happen, written through the services alone."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from django.db import connection, transaction
+from pytest_django.plugin import DjangoDbBlocker
 
 from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_backfill
 from analytics.services.risk_metrics import risk_metrics_backfill
@@ -27,6 +30,49 @@ from tests.bots.ledger_tools import START, add_fill, at, place, tell
 from tradingdb.lib.errors import RiskRejected
 
 FIRST_DAY, LAST_DAY = date(2026, 3, 1), date(2026, 3, 4)
+
+
+# A constraint of the database is the first guard; the tests take it away to see the second one at work.
+FREE = """
+    DO $$ DECLARE c record; BEGIN
+        FOR c IN SELECT conrelid::regclass AS owner, conname FROM pg_constraint
+            WHERE contype IN ('f', 'c') AND conparentid = 0 AND coninhcount = 0 AND connamespace IN (
+                SELECT oid FROM pg_namespace WHERE nspname IN ('trading', 'analytics', 'config')
+            )
+        LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.owner, c.conname); END LOOP;
+    END $$
+"""
+
+
+class Ledger(NamedTuple):
+    """The two bots of the rich ledger."""
+
+    rich: Bot
+    plain: Bot
+
+
+@pytest.fixture(scope="module")
+def ledger(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Ledger]:
+    """One healthy ledger for all tests of this module; each works in a savepoint, and nothing of it is kept."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield Ledger(*build_rich_ledger())
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def scratch(ledger: Ledger) -> Iterator[Ledger]:
+    """The healthy ledger, to be spoilt: what a test does to it is taken back."""
+    with transaction.atomic():
+        # Deferred checks would forbid every change of a table's constraints.
+        execute("SET CONSTRAINTS ALL IMMEDIATE")
+        yield ledger
+        transaction.set_rollback(True)
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def registered(bot_id: str, **fields: Any) -> Bot:

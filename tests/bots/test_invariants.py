@@ -1,49 +1,14 @@
 """Every invariant is green on a rich ledger and red on the corruption it is there for."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
-from pytest_django.plugin import DjangoDbBlocker
 
-from bots.models import Bot
 from bots.services.invariants.rows import OWNED
 from bots.services.invariants.run import Report, invariants, invariants_run
-from tests.bots.rich_ledger import build_rich_ledger
+from tests.bots.rich_ledger import FREE, Ledger, execute, ledger, scratch  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.django_db
-
-
-class Ledger(NamedTuple):
-    """The two bots of the rich ledger."""
-
-    rich: Bot
-    plain: Bot
-
-
-@pytest.fixture(scope="module")
-def ledger(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Ledger]:
-    """One healthy ledger for all tests of this module; each works in a savepoint, and nothing of it is kept."""
-    with django_db_blocker.unblock(), transaction.atomic():
-        yield Ledger(*build_rich_ledger())
-        transaction.set_rollback(True)
-
-
-@pytest.fixture
-def scratch(ledger: Ledger) -> Iterator[Ledger]:
-    """The healthy ledger, to be spoilt: what a test does to it is taken back."""
-    with transaction.atomic():
-        # Deferred checks would forbid every change of a table's constraints.
-        execute("SET CONSTRAINTS ALL IMMEDIATE")
-        yield ledger
-        transaction.set_rollback(True)
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
 
 
 def red(report: Report) -> dict[str, list[dict[str, Any]]]:
@@ -58,16 +23,6 @@ def test_all_invariants_hold_on_a_rich_ledger(ledger: Ledger) -> None:
     assert list(report["invariants"]) == sorted(one.name for one in invariants())
 
 
-# A constraint of the database is the first guard; the tests take it away to see the second one at work.
-FREE = """
-    DO $$ DECLARE c record; BEGIN
-        FOR c IN SELECT conrelid::regclass AS owner, conname FROM pg_constraint
-            WHERE contype IN ('f', 'c') AND conparentid = 0 AND coninhcount = 0 AND connamespace IN (
-                SELECT oid FROM pg_namespace WHERE nspname IN ('trading', 'analytics', 'config')
-            )
-        LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.owner, c.conname); END LOOP;
-    END $$
-"""
 RICH = "bot_id = 'rich_001'"
 OPEN_BTC = f"{RICH} AND symbol = 'BTCUSDT' AND status = 'open'"
 CLOSED_BTC = f"{RICH} AND symbol = 'BTCUSDT' AND status = 'closed' AND side = 'long'"

@@ -21,6 +21,8 @@ POLL_SECONDS = 0.25
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65_535
 OUR_PROCESSES = ("web", "worker", "beat")
+# Celery warns a worker that runs as root; whoever starts us as root means it.
+QUIET_WORKER = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Instance:
         return [
             self._python("web", web, variables),
             # A task gets time to end; one that does not is run again by the next worker.
-            self._python("worker", worker, variables, stop_seconds=20.0),
+            self._python("worker", worker, {**variables, **QUIET_WORKER}, stop_seconds=20.0),
             self._python("beat", beat, variables),
         ]
 
