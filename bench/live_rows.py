@@ -44,7 +44,9 @@ class BenchRows:
         self.positions = [shape(stored, POSITION) for stored in rows]
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         from django.contrib.sessions.models import Session
 
         from accounts.models import User

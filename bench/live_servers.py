@@ -4,7 +4,6 @@ ours: the project's sockets under uvicorn, as the supervisor starts them. bare: 
 `websockets` connections, nothing else. group: a Channels consumer in a group, the way of the textbook.
 """
 
-import asyncio
 import os
 import sys
 from contextlib import suppress

@@ -1,7 +1,7 @@
 """The ASGI application: sockets, the bots' hot calls, and Django for everything else."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdb.settings.dev")
 django_application = get_asgi_application()
 
 # Imported after Django is set up: they load models.
-from bots.api.lane import Lane, Receive, Scope, Send  # noqa: E402
+from bots.api.lane import App, Lane, Receive, Scope, Send  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
 
 
@@ -17,7 +17,7 @@ class Application:
     """Sends each connection to the part that answers it, and opens and closes what a process holds."""
 
     def __init__(self) -> None:
-        self.lane = Lane(django_application)
+        self.lane = Lane(cast(App, django_application))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

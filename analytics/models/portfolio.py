@@ -12,7 +12,9 @@ from tradingdb.lib.fields import exact, ratio
 class PortfolioSnapshot(models.Model):
     """All bots together at one moment of a five-minute grid; totals equal the sums over `bot_metrics`."""
 
-    timestamp = TimescaleDateTimeField(interval="3 months", default=timezone.now, db_default=Now(), help_text="Slot, UTC.")
+    timestamp = TimescaleDateTimeField(
+        interval="3 months", default=timezone.now, db_default=Now(), help_text="Slot, UTC."
+    )
     currency = models.CharField(max_length=20, default="USDT", db_default="USDT")
     total_equity = exact()
     total_balance = exact()

@@ -59,7 +59,7 @@ class RiskMetrics(models.Model):
     longest_trade_hours = ratio(null=True, blank=True)
     max_consecutive_wins = models.IntegerField(default=0, db_default=0)
     max_consecutive_losses = models.IntegerField(default=0, db_default=0)
-    inputs_hash = models.CharField(max_length=64, help_text="SHA-256 of the inputs; another one means the row is stale.")
+    inputs_hash = models.CharField(max_length=64, help_text="SHA-256 of the inputs; another one: stale.")
     is_provisional = models.BooleanField(default=False, db_default=False, help_text="Too few data, or a hole in them.")
     provisional_reasons = ArrayField(models.CharField(max_length=60), default=list, blank=True, db_default=[])
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)

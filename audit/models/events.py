@@ -16,12 +16,14 @@ class SystemEvent(models.Model):
     event_time = TimescaleDateTimeField(
         interval="1 month", default=timezone.now, db_default=Now(), help_text="When it happened, UTC."
     )
-    event_id = models.CharField(max_length=100, blank=True, default="", db_default="", help_text="Natural id of the sender.")
+    event_id = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="The sender's natural id."
+    )
     event_type = models.CharField(max_length=50, help_text="For example SYSTEM_START, BOT_STOP, CONFIG_CHANGE, ERROR.")
     event_level = models.CharField(max_length=20, choices=EventLevel)
     # Text, not a foreign key: an audit row outlives what it speaks of.
     bot_id = models.CharField(max_length=50, null=True, blank=True)
-    component = models.CharField(max_length=50, null=True, blank=True, help_text="For example trading_engine, risk_manager.")
+    component = models.CharField(max_length=50, null=True, blank=True, help_text="For example risk_manager.")
     message = models.TextField()
     details = models.JSONField(null=True, blank=True)
     symbol = models.CharField(max_length=40, null=True, blank=True)
@@ -29,7 +31,7 @@ class SystemEvent(models.Model):
     trade_id = models.CharField(max_length=100, null=True, blank=True)
     error_code = models.CharField(max_length=50, null=True, blank=True)
     stack_trace = models.TextField(null=True, blank=True)
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, system or import:<name>.")
+    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, system or import:<name>.")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:

@@ -40,7 +40,7 @@ class TradeAdmin(NotesAdmin):
         "entry_time",
     )  # fmt: skip
     list_filter = (
-        BOT_FILTER, SymbolFilter, StateFilter, ("side", ChoicesFilter), ("exit_reason", ChoicesFilter),
+        BOT_FILTER, SymbolFilter, StateFilter, ("side", ChoicesFilter),
         ("entry_time", DayRangeFilter), ("exit_time", DayRangeFilter),
     )  # fmt: skip
     ordering = ("-entry_time",)

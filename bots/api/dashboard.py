@@ -1,11 +1,45 @@
-"""The live dashboard."""
+"""The dashboard page: a shell that the browser fills from the live socket."""
 
+from csp.decorators import csp_replace
 from django.contrib.auth.decorators import login_required
+from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+CHARTS = {
+    "uplot": {"style": "npm/uplot/uPlot.min.css", "script": "npm/uplot/uPlot.iife.min.js"},
+    "candles": {"script": "npm/lightweight-charts/lightweight-charts.standalone.production.js"},
+}
+# The candle chart writes the style of its attribution logo into the page; nothing else may.
+LOGO_STYLE = "'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='"
 
 
+@require_safe
+@never_cache
 @login_required
+# Stricter than the admin, whose Alpine evaluates expressions.
+@csp_replace({"script-src": ["'self'"], "style-src": ["'self'", LOGO_STYLE]})
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The page that shows what happens now."""
-    return render(request, "dashboard/index.html")
+    """Show the control room to any signed-in person; what it shows comes over /ws/live/."""
+    return render(request, "dashboard/dashboard.html", {"charts": installed_charts(), "addresses": addresses()})
+
+
+def installed_charts() -> dict[str, dict[str, str]]:
+    """Return the files of each chart library that is installed; the page works without."""
+    return {name: files for name, files in CHARTS.items() if finders.find(files["script"])}
+
+
+def addresses() -> dict[str, str]:
+    """Return where the page leads to."""
+    lists = {"positions": "position", "bots": "bot", "fills": "fill", "trades": "trade", "orders": "order",
+             "signals": "signal", "halts": "controlstate"}  # fmt: skip
+    return {
+        "admin": reverse("admin:index"),
+        "login": reverse("admin:login"),
+        "logout": reverse("admin:logout"),
+        "add_bot": reverse("admin:bots_bot_add"),
+        **{name: reverse(f"admin:bots_{model}_changelist") for name, model in lists.items()},
+    }

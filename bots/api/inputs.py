@@ -1,7 +1,7 @@
 """What the hot calls take: each model is one body of the contract, and turns itself into the fact it stands for."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, Union
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -104,6 +104,18 @@ class OrderIn(StrictModel):
         return NewOrder(body=body, **{**body, "intent": str(self.intent)})
 
 
+class CarriedOrderIn(OrderIn):
+    """An order that a fill brings along: it was filled, so it is a report whatever it says."""
+
+    intent: Word[OrderIntent] = OrderIntent.REPORT
+
+    @model_validator(mode="after")
+    def whole(self) -> Self:
+        if self.price is None and self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+            raise ValueError(f"a {self.order_type} order needs a price")
+        return self
+
+
 class OrderUpdateIn(StrictModel):
     """What is told of an order."""
 
@@ -137,11 +149,11 @@ class FillIn(StrictModel):
     fee_currency: CurrencyCode | None = None
     liquidity: Word[Liquidity] | None = None
     exchange_trade_id: Ident | None = None
-    order: OrderIn | None = None
+    order: CarriedOrderIn | None = None
 
     @model_validator(mode="after")
     def whole(self) -> Self:
-        if self.price * self.quantity >= LARGEST_NOTIONAL or abs(self.fee or 0) >= LARGEST_NOTIONAL:
+        if self.price * self.quantity >= LARGEST_NOTIONAL or abs(self.fee or Decimal(0)) >= LARGEST_NOTIONAL:
             raise ValueError("price times quantity is beyond what any exchange trades")
         if self.order is not None and self.order.order_id != self.order_id:
             raise ValueError("order.order_id differs from order_id")
@@ -254,7 +266,6 @@ class OrderUpdateOp(OrderUpdateIn):
         return OrderNews(body=body, order_id=self.order_id, **body)
 
 
-OperationData = Union[SignalIn, OrderIn, FillIn, BalanceIn, EventIn, OrderUpdateOp]
 # The body of each kind of operation, and the field that names it in the answer.
 OPERATION_MODELS: dict[str, tuple[type[StrictModel], str]] = {
     "signal": (SignalIn, "signal_id"),
@@ -281,5 +292,3 @@ class BatchIn(StrictModel):
 
 class EmptyIn(StrictModel):
     """A call without a body."""
-
-

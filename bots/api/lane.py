@@ -39,7 +39,7 @@ BODY_SECONDS = 10.0
 CACHED_KEYS = 10_000
 
 
-class Disconnected(Exception):  # noqa: N818 (the bot went away; nothing failed here)
+class Disconnected(Exception):
     """The bot closed the connection before its request was whole."""
 
 
@@ -73,7 +73,7 @@ class Lane:
     async def shell(self) -> Shell:
         """Return the shell, opened by the first call of this process."""
         if self._shell is None:
-            self._shell = Shell(settings.DATABASE_URL, size=settings.LANE_POOL_SIZE)
+            self._shell = Shell(size=settings.LANE_POOL_SIZE)
             await self._shell.open()
         return self._shell
 

@@ -140,7 +140,9 @@ CALLS: tuple[Call, ...] = (
         method="GET", path="/permit", model=inputs.EmptyIn, plan=_permit, scope=TokenScope.READ,
         bucket=lambda _: "reads", summary="Whether the bot may place new orders now",
     ),
-    Call(method="POST", path="/heartbeat", model=inputs.HeartbeatIn, plan=_heartbeat, summary="Tell that the bot lives"),
+    Call(
+        method="POST", path="/heartbeat", model=inputs.HeartbeatIn, plan=_heartbeat, summary="Tell that the bot lives"
+    ),
     Call(method="POST", path="/signals", model=inputs.SignalIn, plan=_signal, summary="Report a signal"),
     Call(
         method="POST", path="/risk/check", model=inputs.OrderIn, plan=_risk_check, bucket=lambda _: "commands",

@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What every fact carries: the body it was read from (its meaning decides what a repeat is) and where it came from."""
+    """What every fact carries: the body it was read from, whose meaning decides what a repeat is, and its source."""
 
     body: Json = field(repr=False)
     source: str = "api"

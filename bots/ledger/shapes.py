@@ -10,7 +10,8 @@ WIRE_PLACES = Decimal(1).scaleb(-18)
 WIDE = Context(prec=120, rounding=ROUND_HALF_EVEN)
 
 ORDER = (
-    "order_id", "bot_id", "symbol", "side", "order_type", "intent", "status", "reported_status", "quantity", "filled_quantity",
+    "order_id", "bot_id", "symbol", "side", "order_type", "intent", "status", "reported_status", "quantity",
+    "filled_quantity",
     "remaining_quantity", "avg_fill_price", "price", "stop_price", "fees", "leverage", "reduce_only", "order_purpose",
     "strategy", "client_order_id", "exchange_order_id", "signal_id", "position_id", "trade_id", "rejection_reason",
     "error_code", "retry_count", "order_metadata", "flags", "created_at", "submitted_at", "filled_at", "updated_at",

@@ -28,10 +28,14 @@ class AccountBalance(models.Model):
     unrealized_pnl = amount(default=0, db_default=0)
     realized_pnl = amount(default=0, db_default=0)
     daily_pnl = amount(default=0, db_default=0)
-    snapshot_type = models.CharField(max_length=20, choices=SnapshotType, default=SnapshotType.PERIODIC, db_default="periodic")
+    snapshot_type = models.CharField(
+        max_length=20, choices=SnapshotType, default=SnapshotType.PERIODIC, db_default="periodic"
+    )
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
     data_source = models.CharField(max_length=50, default="exchange", db_default="exchange")
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
@@ -61,7 +65,9 @@ class CashFlow(models.Model):
     amount = exact(help_text="Signed: positive came in. In the bot's currency.")
     currency = models.CharField(max_length=20)
     occurred_at = models.DateTimeField()
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     notes = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
@@ -70,7 +76,9 @@ class CashFlow(models.Model):
         ordering = ["-occurred_at"]
         constraints = [
             models.UniqueConstraint(fields=["bot", "cash_flow_id"], name="cash_flows_unique_per_bot"),
-            models.UniqueConstraint(fields=["bot"], condition=Q(kind=CashFlowKind.INITIAL), name="cash_flows_one_initial"),
+            models.UniqueConstraint(
+                fields=["bot"], condition=Q(kind=CashFlowKind.INITIAL), name="cash_flows_one_initial"
+            ),
             one_of("kind", CashFlowKind, name="cash_flows_valid_kind"),
             models.CheckConstraint(
                 condition=Q(kind=CashFlowKind.WITHDRAWAL, amount__lt=0)

@@ -32,7 +32,9 @@ class Bot(models.Model):
     account = models.ForeignKey("bots.ExchangeAccount", models.PROTECT, related_name="bots")
     owner = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="bots")
     exchange = models.CharField(max_length=50, default="bybit", db_default="bybit")
-    currency = models.CharField(max_length=20, default="USDT", db_default="USDT", help_text="Currency of its money figures.")
+    currency = models.CharField(
+        max_length=20, default="USDT", db_default="USDT", help_text="Currency of its money figures."
+    )
     # Limits
     initial_capital = amount(help_text="In the bot's currency.")
     current_equity = amount(null=True, blank=True, help_text="Last equity the bot reported, in its currency.")
@@ -42,11 +44,15 @@ class Bot(models.Model):
     max_weekly_loss_pct = ratio(null=True, blank=True, help_text="Fraction of the week's first equity.")
     max_drawdown_pct = ratio(null=True, blank=True, help_text="Fraction below the highest equity.")
     # Liveness and results
-    last_heartbeat = models.DateTimeField(null=True, blank=True, help_text="Liveness comes from its age, not from a column.")
+    last_heartbeat = models.DateTimeField(
+        null=True, blank=True, help_text="Liveness comes from its age, not from a column."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     error_count = models.IntegerField(default=0, db_default=0)
     latency_ms = models.FloatField(null=True, blank=True, help_text="Last latency the bot reported, in milliseconds.")
-    acknowledged_halt = models.BigIntegerField(null=True, blank=True, help_text="Version of the halt the bot confirmed.")
+    acknowledged_halt = models.BigIntegerField(
+        null=True, blank=True, help_text="Version of the halt the bot confirmed."
+    )
     total_pnl = amount(default=0, db_default=0, help_text="Net P&L over all closed trades, in the bot's currency.")
     api_key_hash = models.CharField(
         max_length=255, null=True, blank=True, editable=False, help_text="Kept from the old system; tokens replace it."

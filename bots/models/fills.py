@@ -30,7 +30,9 @@ class Fill(models.Model):
     fee_currency = models.CharField(max_length=20, null=True, blank=True)
     fee_rate = exact(null=True, blank=True, help_text="Price of fee_currency in the quote currency; NULL: not known.")
     liquidity = models.CharField(max_length=10, choices=Liquidity, null=True, blank=True)
-    exchange_trade_id = models.CharField(max_length=100, null=True, blank=True, help_text="The exchange's execution id.")
+    exchange_trade_id = models.CharField(
+        max_length=100, null=True, blank=True, help_text="The exchange's execution id."
+    )
     executed_at = models.DateTimeField(help_text="When the exchange executed it, UTC.")
     received_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     # Derived by the fold
@@ -38,10 +40,14 @@ class Fill(models.Model):
     opened_position_id = models.CharField(max_length=100, null=True, blank=True)
     closed_quantity = amount(default=0, db_default=0, help_text="How much of it reduced a position.")
     fee_quote = exact(default=0, db_default=0, help_text="The fee in the quote currency; 0 while no rate is known.")
-    closing_fee_quote = exact(default=0, db_default=0, help_text="The share of fee_quote that falls on closed_quantity.")
+    closing_fee_quote = exact(
+        default=0, db_default=0, help_text="The share of fee_quote that falls on closed_quantity."
+    )
     realized_pnl = exact(default=0, db_default=0, help_text="Gross P&L it realised, in the quote currency.")
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it came.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
 
@@ -61,7 +67,8 @@ class Fill(models.Model):
             models.CheckConstraint(condition=Q(price__gt=0), name="fills_positive_price"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="fills_positive_quantity"),
             models.CheckConstraint(
-                condition=Q(closed_quantity__gte=0) & Q(closed_quantity__lte=F("quantity")), name="fills_closed_within_quantity"
+                condition=Q(closed_quantity__gte=0) & Q(closed_quantity__lte=F("quantity")),
+                name="fills_closed_within_quantity",
             ),
         ]
         indexes = [

@@ -42,7 +42,9 @@ class ParkedFact(models.Model):
     state = models.CharField(max_length=10, choices=ParkedState, default=ParkedState.PARKED, db_default="parked")
     received_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     applied_at = models.DateTimeField(null=True, blank=True)
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
 
     class Meta:
         db_table = "parked_facts"
@@ -58,7 +60,9 @@ class ParkedFact(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["bot", "order_id"], condition=Q(state=ParkedState.PARKED), name="idx_parked_facts_waiting")
+            models.Index(
+                fields=["bot", "order_id"], condition=Q(state=ParkedState.PARKED), name="idx_parked_facts_waiting"
+            )
         ]
 
     def __str__(self) -> str:
@@ -87,14 +91,18 @@ class IngestConflict(models.Model):
         ordering = ["-received_at"]
         constraints = [
             # A bot that retries a conflicting body for ever fills one row, not the disk.
-            models.UniqueConstraint(fields=["bot", "kind", "natural_id", "received_hash"], name="ingest_conflicts_unique"),
+            models.UniqueConstraint(
+                fields=["bot", "kind", "natural_id", "received_hash"], name="ingest_conflicts_unique"
+            ),
             one_of("kind", FactKind, name="ingest_conflicts_valid_kind"),
             one_of("status", ConflictStatus, name="ingest_conflicts_valid_status"),
             models.CheckConstraint(condition=Q(received_count__gte=1), name="ingest_conflicts_counted"),
         ]
         indexes = [
             models.Index("bot", F("received_at").desc(), name="idx_ingest_conflicts_bot"),
-            models.Index(fields=["received_at"], condition=Q(status=ConflictStatus.OPEN), name="idx_ingest_conflicts_open"),
+            models.Index(
+                fields=["received_at"], condition=Q(status=ConflictStatus.OPEN), name="idx_ingest_conflicts_open"
+            ),
         ]
 
     def __str__(self) -> str:

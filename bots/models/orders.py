@@ -34,7 +34,7 @@ class Order(models.Model):
     intent = models.CharField(max_length=10, choices=OrderIntent, default=OrderIntent.REQUEST, db_default="request")
     quantity = amount(help_text="In the base currency.")
     filled_quantity = amount(default=0, db_default=0, help_text="Sum of its fills, also beyond the quantity.")
-    remaining_quantity = models.GeneratedField(  # type: ignore[var-annotated]
+    remaining_quantity = models.GeneratedField(
         expression=Greatest(F("quantity") - F("filled_quantity"), Value(0)), output_field=amount(), db_persist=True
     )
     filled_notional = exact(default=0, db_default=0, help_text="Sum of price x quantity of its fills, exact.")
@@ -49,7 +49,9 @@ class Order(models.Model):
         max_length=20, choices=OrderStatus, default=OrderStatus.PENDING, db_default="pending",
         help_text="Last status told for it; `status` follows from this and from the fills.",
     )  # fmt: skip
-    reported_at = models.DateTimeField(null=True, blank=True, help_text="Time of the last status told; older news is stale.")
+    reported_at = models.DateTimeField(
+        null=True, blank=True, help_text="Time of the last status told; older news is stale."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When the bot made it, UTC.")
     submitted_at = models.DateTimeField(null=True, blank=True)
     filled_at = models.DateTimeField(null=True, blank=True, help_text="Time of the fill that completed it.")
@@ -67,7 +69,9 @@ class Order(models.Model):
     retry_count = models.IntegerField(default=0, db_default=0)
     order_metadata = models.JSONField(null=True, blank=True)
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it was made.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
 
@@ -102,7 +106,9 @@ class Order(models.Model):
             models.Index(F("created_at").desc(), name="idx_orders_created_at"),
             models.Index(fields=["position_id"], condition=Q(position_id__isnull=False), name="idx_orders_position_id"),
             models.Index(
-                fields=["bot", "symbol"], condition=Q(status__in=[str(s) for s in ACTIVE_ORDER_STATUSES]), name="idx_orders_active"
+                fields=["bot", "symbol"],
+                condition=Q(status__in=[str(s) for s in ACTIVE_ORDER_STATUSES]),
+                name="idx_orders_active",
             ),
         ]
 
@@ -116,7 +122,9 @@ class OrderEvent(models.Model):
     bot = models.ForeignKey("bots.Bot", models.PROTECT, related_name="+", db_index=False)
     order_id = models.CharField(max_length=100)
     from_status = models.CharField(max_length=20, choices=OrderStatus, null=True, blank=True)
-    to_status = models.CharField(max_length=20, choices=OrderStatus, null=True, blank=True, help_text="NULL: other news.")
+    to_status = models.CharField(
+        max_length=20, choices=OrderStatus, null=True, blank=True, help_text="NULL: other news."
+    )
     was_applied = models.BooleanField(default=True, db_default=True, help_text="Off: kept, but the status stayed.")
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
     at = models.DateTimeField(help_text="When it happened, as told; UTC.")

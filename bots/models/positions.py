@@ -35,11 +35,13 @@ class Position(models.Model):
     entry_notional = exact(default=0, db_default=0, help_text="Sum of price x quantity of all entries.")
     exit_notional = exact(default=0, db_default=0, help_text="Sum of price x quantity of all exits.")
     current_price = amount(null=True, blank=True, help_text="Last mark.")
-    marked_at = models.DateTimeField(null=True, blank=True, help_text="Time of the last mark; NULL: what was paid last.")
+    marked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Time of the last mark; NULL: what was paid last."
+    )
     leverage = amount(default=1, db_default=1)
     unrealized_pnl = exact(default=0, db_default=0, help_text="At the last mark, in the quote currency.")
     realized_pnl = exact(default=0, db_default=0, help_text="Gross, in the quote currency.")
-    total_pnl = models.GeneratedField(  # type: ignore[var-annotated]
+    total_pnl = models.GeneratedField(
         expression=F("realized_pnl") + F("unrealized_pnl"), output_field=exact(), db_persist=True
     )
     unrealized_pnl_pct = ratio(null=True, blank=True, help_text="Fraction of the cost basis.")
@@ -60,13 +62,21 @@ class Position(models.Model):
     last_fill_id = models.CharField(max_length=100, db_collation="C", blank=True, default="", db_default="")
     last_fill_at = models.DateTimeField(null=True, blank=True)
     fill_count = models.IntegerField(default=0, db_default=0)
-    entry_trade_ids = ArrayField(models.TextField(), default=list, blank=True, db_default=[], help_text="Fills that entered.")
-    exit_trade_ids = ArrayField(models.TextField(), default=list, blank=True, db_default=[], help_text="Fills that left.")
+    entry_trade_ids = ArrayField(
+        models.TextField(), default=list, blank=True, db_default=[], help_text="Fills that entered."
+    )
+    exit_trade_ids = ArrayField(
+        models.TextField(), default=list, blank=True, db_default=[], help_text="Fills that left."
+    )
     strategy = models.CharField(max_length=50, blank=True, default="", db_default="")
     entry_signal = models.JSONField(null=True, blank=True)
     position_metadata = models.JSONField(null=True, blank=True)
-    version = models.BigIntegerField(default=1, db_default=1, help_text="Grows with every change; the live layer orders by it.")
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    version = models.BigIntegerField(
+        default=1, db_default=1, help_text="Grows with every change; the live layer orders by it."
+    )
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     config_version = models.IntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
@@ -88,7 +98,8 @@ class Position(models.Model):
                 name="positions_closed_when_flat",
             ),
             models.CheckConstraint(
-                condition=Q(closed_at__isnull=True) | Q(closed_at__gte=F("opened_at")), name="positions_close_after_open"
+                condition=Q(closed_at__isnull=True) | Q(closed_at__gte=F("opened_at")),
+                name="positions_close_after_open",
             ),
             models.CheckConstraint(condition=Q(cost_basis__gte=0), name="positions_cost_not_negative"),
         ]

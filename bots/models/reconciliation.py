@@ -15,7 +15,9 @@ class ReconciliationCase(models.Model):
     kind = models.CharField(max_length=30, choices=CaseKind)
     bot = models.ForeignKey("bots.Bot", models.PROTECT, related_name="cases", null=True, blank=True, db_index=False)
     symbol = models.CharField(max_length=40, blank=True, default="", db_default="")
-    subject_id = models.CharField(max_length=200, blank=True, default="", db_default="", help_text="Order, position or balance.")
+    subject_id = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="Order, position or balance."
+    )
     status = models.CharField(max_length=20, choices=CaseStatus, default=CaseStatus.OPEN, db_default="open")
     expected = models.JSONField(default=dict, db_default={}, help_text="What the fills say.")
     reported = models.JSONField(default=dict, db_default={}, help_text="What was told.")
@@ -23,7 +25,9 @@ class ReconciliationCase(models.Model):
     cause = models.TextField(blank=True, default="", db_default="")
     resolution = models.TextField(blank=True, default="", db_default="")
     opened_at = models.DateTimeField(default=timezone.now, db_default=Now())
-    last_seen_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="Last time the difference was seen.")
+    last_seen_at = models.DateTimeField(
+        default=timezone.now, db_default=Now(), help_text="Last time the difference was seen."
+    )
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
 

@@ -37,7 +37,9 @@ class Signal(models.Model):
     passed_filters = models.JSONField(null=True, blank=True)
     outcome = models.CharField(max_length=20, choices=SignalOutcome, null=True, blank=True)
     outcome_pnl = exact(null=True, blank=True, help_text="Net P&L of the trade it led to, in the quote currency.")
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it was given.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
@@ -51,7 +53,9 @@ class Signal(models.Model):
             one_of("signal_type", SignalType, name="signals_valid_type"),
             one_of("outcome", SignalOutcome, name="signals_valid_outcome"),
             models.CheckConstraint(condition=Q(strength__gte=0) & Q(strength__lte=1), name="signals_valid_strength"),
-            models.CheckConstraint(condition=Q(confidence__gte=0) & Q(confidence__lte=1), name="signals_valid_confidence"),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=0) & Q(confidence__lte=1), name="signals_valid_confidence"
+            ),
             models.CheckConstraint(condition=Q(price__gt=0), name="signals_positive_price"),
         ]
         indexes = [

@@ -22,7 +22,9 @@ class BotToken(models.Model):
     prefix = models.CharField(max_length=12, unique=True, help_text="Public part of the token, 12 characters.")
     bot = models.ForeignKey("bots.Bot", models.CASCADE, related_name="tokens")
     digest = models.BinaryField(max_length=32, help_text="HMAC-SHA256 of the secret under the pepper.")
-    pepper = models.SmallIntegerField(default=1, db_default=1, help_text="Number of the pepper the digest was made with.")
+    pepper = models.SmallIntegerField(
+        default=1, db_default=1, help_text="Number of the pepper the digest was made with."
+    )
     scopes = ArrayField(models.CharField(max_length=20, choices=TokenScope), default=all_scopes)
     created_by = models.CharField(max_length=100, default="system", db_default="system")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
@@ -35,9 +37,12 @@ class BotToken(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(condition=Q(prefix__regex=r"^[A-Za-z0-9]{12}$"), name="bot_tokens_valid_prefix"),
-            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="bot_tokens_expire_after_creation"),
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=[str(scope) for scope in TokenScope.values]), name="bot_tokens_valid_scopes"
+                condition=Q(expires_at__gt=F("created_at")), name="bot_tokens_expire_after_creation"
+            ),
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=[str(scope) for scope in TokenScope.values]),
+                name="bot_tokens_valid_scopes",
             ),
         ]
 

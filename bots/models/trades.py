@@ -45,9 +45,7 @@ class Trade(models.Model):
     holding_time_seconds = models.IntegerField(null=True, blank=True)
     gross_pnl = exact(default=0, db_default=0, help_text="Realised so far, before fees, in the quote currency.")
     fees = exact(default=0, db_default=0, help_text="In the quote currency.")
-    pnl_usd = models.GeneratedField(  # type: ignore[var-annotated]
-        expression=F("gross_pnl") - F("fees"), output_field=exact(), db_persist=True
-    )
+    pnl_usd = models.GeneratedField(expression=F("gross_pnl") - F("fees"), output_field=exact(), db_persist=True)
     pnl_pct = ratio(default=0, db_default=0, help_text="Net P&L as a fraction of the entries' notional.")
     reported_pnl = exact(null=True, blank=True, help_text="What the bot says it earned; ours is computed.")
     commission = exact(default=0, db_default=0, help_text="As the source reported it; fees are derived.")
@@ -67,7 +65,9 @@ class Trade(models.Model):
     exit_conditions = models.JSONField(null=True, blank=True)
     is_paper_trade = models.BooleanField(default=False, db_default=False)
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
-    source = models.CharField(max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>.")
+    source = models.CharField(
+        max_length=50, default="api", db_default="api", help_text="api, orm, stream or import:<name>."
+    )
     config_version = models.IntegerField(null=True, blank=True)
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
@@ -103,7 +103,9 @@ class Trade(models.Model):
             models.Index(F("entry_time").desc(), name="idx_trades_entry_time"),
             models.Index("bot", "symbol", F("entry_time").desc(), name="idx_trades_bot_symbol"),
             models.Index("bot", F("entry_time").desc(), name="idx_trades_bot_time"),
-            models.Index("bot", F("exit_time").desc(), name="idx_trades_bot_exit", condition=Q(exit_time__isnull=False)),
+            models.Index(
+                "bot", F("exit_time").desc(), name="idx_trades_bot_exit", condition=Q(exit_time__isnull=False)
+            ),
             models.Index(F("exit_time").desc(), name="idx_trades_exit_time", condition=Q(exit_time__isnull=False)),
             models.Index(fields=["bot", "symbol"], condition=Q(exit_time__isnull=True), name="idx_trades_open"),
             GinIndex(fields=["strategy_params"], name="idx_trades_strategy_params", opclasses=["jsonb_path_ops"]),

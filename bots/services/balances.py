@@ -1,6 +1,7 @@
 """Balances, and the cash flows that come with deposits and withdrawals."""
 
 from functools import partial
+from typing import Any
 
 from bots.choices import CaseKind, FactKind, SnapshotType
 from bots.ledger.content import content_hash
@@ -15,7 +16,9 @@ from bots.services.plan import Last, Outcome, Plan, Sql, insert, run
 BALANCE_ROW = """
     SELECT * FROM account_balance WHERE bot_id = %(bot)s AND balance_id = %(id)s AND "timestamp" = %(at)s
 """
-KEY_ROW = "SELECT content_hash, fact_at FROM ingest_keys WHERE bot_id = %(bot)s AND kind = %(kind)s AND natural_id = %(id)s"
+KEY_ROW = (
+    "SELECT content_hash, fact_at FROM ingest_keys WHERE bot_id = %(bot)s AND kind = %(kind)s AND natural_id = %(id)s"
+)
 # Only the newest balance is the bot's equity; a late one is history.
 EQUITY = """
     UPDATE bots SET current_equity = %(equity)s WHERE bot_id = %(bot)s AND NOT EXISTS (
@@ -47,7 +50,7 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
     ]
     sign = MOVEMENTS.get(SnapshotType(balance.snapshot_type))
     if sign is not None and balance.amount is not None:
-        flow = {"bot_id": bot.bot_id, "cash_flow_id": balance.balance_id, "kind": balance.snapshot_type}
+        flow: dict[str, Any] = {"bot_id": bot.bot_id, "cash_flow_id": balance.balance_id, "kind": balance.snapshot_type}
         flow |= {"amount": balance.amount * sign, "currency": bot.currency, "occurred_at": at, "source": balance.source}
         statements.append(insert("cash_flows", flow, suffix=""))
     if flags:
@@ -58,9 +61,7 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         )
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)
-    updates = tuple(
-        LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1]
-    )
+    updates = tuple(LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1])
     return Outcome(201, body, updates=updates)
 
 

@@ -28,8 +28,8 @@ REDUCE = """
 
 
 def open_case(
-    bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, expected: dict[str, str], reported: dict[str, str],
-    now: datetime,
+    bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, expected: dict[str, str],
+    reported: dict[str, str], now: datetime,
 ) -> Sql:  # fmt: skip
     """Open a case, or refresh the open one: one open case per kind, symbol and subject."""
     return Sql(
@@ -62,7 +62,11 @@ def breach(
         "bot_id": bot.bot_id, "symbol": symbol, "order_id": subject_id, "risk_type": "overfill", "event_time": now,
         "current_value": current, "limit_value": limit, "action_taken": "new_trades_blocked",
     }  # fmt: skip
-    _, _, changed = yield [case, insert("risk_events", event, suffix=""), Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now})]
+    _, _, changed = yield [
+        case,
+        insert("risk_events", event, suffix=""),
+        Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now}),
+    ]
     if not changed:
         return []
     data = {

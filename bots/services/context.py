@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from bots.choices import BotStatus
 from bots.ledger.risk import Limits
-from bots.services.plan import Row, Sql, drive
+from bots.services.plan import Plan, Row, Sql, drive
 from tradingdb.lib.errors import NotFound
 
 COLUMNS = """
@@ -56,7 +56,7 @@ def context_from(row: Row) -> BotContext:
 def bot_context(bot_id: str) -> BotContext:
     """Read one bot on Django's connection. Raises NotFound."""
 
-    def plan():  # type: ignore[no-untyped-def]
+    def plan() -> Plan[list[Row]]:
         (rows,) = yield [Sql(f"SELECT {COLUMNS} FROM bots b WHERE b.bot_id = %(bot)s", {"bot": bot_id})]  # noqa: S608
         return rows
 

@@ -23,17 +23,32 @@ CLAIM = """
     ORDER BY k.id
     ON CONFLICT (bot_id, kind, natural_id) DO NOTHING RETURNING natural_id
 """
-KNOWN = "SELECT natural_id, content_hash, fact_at FROM ingest_keys WHERE bot_id = %(bot)s AND kind = 'event' AND natural_id = ANY(%(ids)s::varchar[])"
+KNOWN = """
+    SELECT natural_id, content_hash, fact_at FROM ingest_keys
+    WHERE bot_id = %(bot)s AND kind = 'event' AND natural_id = ANY(%(ids)s::varchar[])
+"""
 STORED = """
     SELECT event_id, event_type, event_level, message, component, details, event_time, symbol, order_id, trade_id,
         error_code, stack_trace
     FROM system_events WHERE bot_id = %(bot)s AND event_id = %(id)s AND event_time = %(at)s
 """
-FIELDS = ("event_id", "event_type", "event_level", "message", "component", "symbol", "order_id", "trade_id", "error_code", "stack_trace")
+FIELDS = (
+    "event_id",
+    "event_type",
+    "event_level",
+    "message",
+    "component",
+    "symbol",
+    "order_id",
+    "trade_id",
+    "error_code",
+    "stack_trace",
+)
 STORE = f"""
     INSERT INTO system_events (bot_id, source, event_time, details, {", ".join(FIELDS)})
     SELECT %(bot)s, %(source)s, e.event_time, e.details::jsonb, {", ".join(f"e.{name}" for name in FIELDS)}
-    FROM unnest(%(event_time)s::timestamptz[], %(details)s::text[], {", ".join(f"%({name})s::text[]" for name in FIELDS)})
+    FROM unnest(%(event_time)s::timestamptz[], %(details)s::text[],
+        {", ".join(f"%({name})s::text[]" for name in FIELDS)})
         AS e(event_time, details, {", ".join(FIELDS)})
 """  # noqa: S608 (names come from code)
 

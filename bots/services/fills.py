@@ -1,10 +1,9 @@
 """Fills: the one way facts about executions enter the ledger."""
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils import timezone
 
@@ -16,10 +15,7 @@ from bots.ledger.fold import (
     EXACT,
     Effect,
     Execution,
-    PositionState,
     apply,
-    fold,
-    opened_by,
     position_id_of,
     quotient,
     trade_id_of,
@@ -34,6 +30,7 @@ from bots.services.conflicts import conflict
 from bots.services.context import BotContext, bot_context
 from bots.services.locks import lock_order, lock_symbol_of_order
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update
+from bots.services.refold import refold
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
 # Flags that are the order's as well; the others speak of the fill alone.
@@ -46,7 +43,9 @@ FILLED_AT = """filled_at = (
 SIGNAL_EXECUTED = """
     UPDATE signals s SET executed = true, execution_order_id = %(order)s::varchar,
         execution_time = least(coalesce(s.execution_time, %(at)s::timestamptz), %(at)s::timestamptz),
-        execution_trade_id = (SELECT o.trade_id FROM orders o WHERE o.bot_id = s.bot_id AND o.order_id = %(order)s::varchar)
+        execution_trade_id = (
+            SELECT o.trade_id FROM orders o WHERE o.bot_id = s.bot_id AND o.order_id = %(order)s::varchar
+        )
     WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
 """
 FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
@@ -98,9 +97,7 @@ def parked_body(fill: NewFill) -> dict[str, Any]:
     return {"state": "parked", "fill_id": fill.fill_id, "order_id": fill.order_id}
 
 
-def park(
-    bot: BotContext, kind: FactKind, fact_id: str, order_id: str, *, body: Any, digest: bytes, source: str
-) -> Sql:
+def park(bot: BotContext, kind: FactKind, fact_id: str, order_id: str, *, body: Any, digest: bytes, source: str) -> Sql:
     """Keep a fact on disk until its order comes."""
     values = {"bot_id": bot.bot_id, "kind": kind, "fact_id": fact_id, "order_id": order_id, "body": body}
     return insert("parked_facts", values | {"content_hash": digest, "source": source}, suffix="")
@@ -156,7 +153,10 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
     effects = [apply(state, execution)] if newest else []
     derived = store.derived_columns(bot.bot_id, symbol, effects[0]) if newest else {}
     statements = [
-        insert("fills", _fill_values(bot, fill, row, digest) | derived | {"fee_rate": rate, "fee_quote": fee, "flags": flags}),
+        insert(
+            "fills",
+            _fill_values(bot, fill, row, digest) | derived | {"fee_rate": rate, "fee_quote": fee, "flags": flags},
+        ),
         _order_update(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None),
     ]
     if newest:
@@ -225,7 +225,8 @@ def _fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Decimal | Non
         Sql(RATE, {"symbol": f"{quote}{fill.fee_currency}", "at": at}),
     ]
     if direct:
-        return direct[0]["close_price"]
+        price: Decimal = direct[0]["close_price"]
+        return price
     return quotient(Decimal(1), inverse[0]["close_price"]) if inverse else None
 
 
@@ -288,101 +289,15 @@ def _write_newest(bot: BotContext, row: Row, effect: Effect, now: datetime) -> l
     return statements
 
 
-def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, now: datetime) -> Plan[list[list[Row]]]:
-    """Fold the chain again from the position that was held at `since` (from the beginning when None), and make every
-    derived row say so.
-
-    Rows that stay the same position keep their id, notes and stops; rows the fills no longer support are removed.
-    Rows that say it already are left alone.
-    """
-    bounds = {"bot": bot.bot_id, "symbol": symbol, "at": None, "fill": None}
-    start_id = None
-    if since is not None:
-        (start,) = yield [Sql(store.CHAIN_START, bounds | {"at": since[0], "fill": since[1]})]
-        if start:
-            start_id = start[0]["position_id"]
-            bounds |= {"at": start[0]["opened_at"], "fill": start[0]["opening_fill_id"]}
-    fills, stored = yield [Sql(store.CHAIN_FILLS, bounds), Sql(store.CHAIN_POSITIONS, bounds)]
-    orders_of = {fill["fill_id"]: fill["order_id"] for fill in fills}
-    (orders,) = yield [Sql(store.CHAIN_ORDERS, {"bot": bot.bot_id, "orders": sorted(set(orders_of.values()))})]
-    chain = fold_chain(fills, start_id)
-    statements = [store.derive_fills(bot.bot_id, symbol, chain.effects)] if chain.effects else []
-    statements += _write_chain(bot, symbol, chain, stored, {row["order_id"]: row for row in orders}, orders_of, now)
-    return (yield [*statements, *store.link_orders(bot.bot_id, symbol, chain.effects, orders_of)])
-
-
-class Chain(NamedTuple):
-    """A folded chain: what each fill did, and every position's last state, oldest first."""
-
-    effects: list[Effect]
-    states: list[PositionState]
-
-
-def fold_chain(fills: list[Row], start_id: str | None) -> Chain:
-    """Fold stored fills; the first one opened `start_id`, perhaps with only what crossed zero."""
-    executions = list(map(store.execution_from, fills))
-    first: PositionState | None = None
-    if start_id is not None and fills[0]["opened_position_id"] == start_id:
-        row = fills[0]
-        first = opened_by(executions.pop(0), closed_quantity=row["closed_quantity"], closing_fee=row["closing_fee_quote"])
-    effects = fold(executions, first)
-    last = {first.opening_fill_id: first} if first else {}
-    for effect in effects:
-        for state in (effect.reduced, effect.entered):
-            if state is not None:
-                last[state.opening_fill_id] = state
-    return Chain(effects, list(last.values()))
-
-
-def _write_chain(
-    bot: BotContext, symbol: str, chain: Chain, stored: list[Row], orders: dict[str, Row], orders_of: dict[str, str],
-    now: datetime,
-) -> list[Sql]:  # fmt: skip
-    matches = _match(stored, chain)
-    kept = {row["position_id"] for row in matches.values()}
-    statements = store.drop_positions(bot.bot_id, (row["position_id"] for row in stored if row["position_id"] not in kept))
-    openings = {state.opening_fill_id for state in chain.states}
-    # The one that is open goes last: the old open row must be closed before another may be open.
-    for state in sorted(chain.states, key=lambda state: state.is_open):
-        row = matches.get(state.opening_fill_id)
-        if row is not None and replace(state, last_price=Decimal(0)) == replace(store.position_state(row), last_price=Decimal(0)):
-            continue
-        opening, closing = (orders[orders_of[fill_id]] for fill_id in (state.opening_fill_id, state.last_fill_id))
-        is_flip = state.last_fill_id in openings and state.last_fill_id != state.opening_fill_id
-        reason = store.exit_reason_of(closing["order_purpose"], closing["order_metadata"], is_flip=is_flip)
-        origin = store.Origin(
-            opening["leverage"] or Decimal(1), opening["strategy"] or bot.strategy, reason, opening["is_paper_trade"]
-        )
-        mark = store.Mark(row["current_price"], row["marked_at"]) if row else store.Mark(None, None)
-        stored_id = row["position_id"] if row else None
-        statements += store.write_position(
-            bot, symbol, state, origin=origin, mark=mark, stored_id=stored_id, now=now, is_refold=True
-        )
-    return statements
-
-
-def _match(stored: list[Row], chain: Chain) -> dict[str, Row]:
-    """Return which stored row each position keeps, by its opening fill: first the same, else one that it swallowed."""
-    by_opening = {row["opening_fill_id"]: row for row in stored}
-    matches = {}
-    for state in chain.states:
-        if state.opening_fill_id in by_opening:
-            matches[state.opening_fill_id] = by_opening.pop(state.opening_fill_id)
-    for effect in chain.effects:
-        state = effect.entered or effect.reduced
-        fill_id = effect.execution.fill_id
-        if state is not None and fill_id in by_opening and state.opening_fill_id not in matches:
-            matches[state.opening_fill_id] = by_opening.pop(fill_id)
-    return matches
-
-
-def _answer(bot: BotContext, symbol: str, rows: list[list[Row]], flags: list[str]) -> tuple[dict[str, Any], list[LiveUpdate]]:
+def _answer(
+    bot: BotContext, symbol: str, rows: list[list[Row]], flags: list[str]
+) -> tuple[dict[str, Any], list[LiveUpdate]]:
     """Shape the rows that the statements returned into the answer and the live updates."""
     fill, order = rows[0][0], rows[1][0]
     written = [returned[0] for returned in rows[2:] if returned]
     positions = [shape(row, POSITION) for row in written if "cost_basis" in row]
     trades = [trade_shape(row) for row in written if "pnl_usd" in row]
-    body = {
+    body: dict[str, Any] = {
         "fill": shape(fill, FILL),
         "order": shape(order, ORDER),
         "position": positions[-1] if positions else None,
@@ -408,12 +323,14 @@ def _breach(bot: BotContext, fill: NewFill, row: Row, flag: str, now: datetime) 
     else:
         return []
     return (
-        yield from breach(bot, kind, symbol=row["symbol"], subject_id=fill.order_id, current=current, limit=limit, now=now)
+        yield from breach(
+            bot, kind, symbol=row["symbol"], subject_id=fill.order_id, current=current, limit=limit, now=now
+        )
     )
 
 
 def order_add_fill(*, bot_id: str, fill: NewFill) -> Outcome:
-    """Record one fill of a bot and return fill, order, position and trade after it; the same fill twice changes nothing.
+    """Record one fill of a bot and return fill, order, position and trade after it; a repeat changes nothing.
 
     Raises NotFound for an unknown bot, Conflict when the id stands for other content.
     """

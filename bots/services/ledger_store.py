@@ -12,6 +12,7 @@ from bots.services.plan import Row, Sql, insert, update
 
 OPEN = "('open', 'partially_closed')"
 
+# ruff: noqa: S608 (names come from code)
 LOAD = f"""
     SELECT o.order_id, o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status,
         o.reported_status, o.reported_at, o.leverage, o.strategy, o.order_purpose, o.order_metadata, o.signal_id,
@@ -219,10 +220,10 @@ def write_position(
         own = {"bot_id": bot.bot_id, "symbol": symbol, "config_version": bot.config_version}
         statements = [insert("positions", position | own), insert("trades", trade | own)]
     else:
-        key = {"where": "bot_id = %(k_bot)s AND position_id = %(k_id)s", "keys": {"k_bot": bot.bot_id, "k_id": stored_id}}
+        where, keys = "bot_id = %(k_bot)s AND position_id = %(k_id)s", {"k_bot": bot.bot_id, "k_id": stored_id}
         statements = [
-            update("positions", position, **key, also="version = version + 1"),
-            update("trades", trade, **key),
+            update("positions", position, where=where, keys=keys, also="version = version + 1"),
+            update("trades", trade, where=where, keys=keys),
         ]
     if state.is_open and is_refold and stored_id is not None:
         # A late fill can open again what had looked closed.
@@ -241,7 +242,7 @@ def drop_positions(bot_id: str, ids: Iterable[str]) -> list[Sql]:
 def _position_values(state: PositionState, mark: Mark, now: datetime) -> dict[str, Any]:
     price, at = mark
     if at is None or price is None or state.last_fill_at >= at or not state.is_open:
-        # Until a newer price is told, what was paid last is the mark; it follows from the fills and has no time of its own.
+        # Until a newer price is told, what was paid last is the mark; it follows from the fills, so it has no time.
         price, at = state.last_price, None
     unrealized = state.unrealized_at(price) if state.is_open else Decimal(0)
     return {

@@ -82,7 +82,7 @@ def _repeat(bot: BotContext, order: NewOrder, row: Row, digest: bytes) -> Plan[O
         # The same answer as the first time: a bot that lost it must not take 200 for "go".
         (events,) = yield [Sql(REFUSAL, {"bot": bot.bot_id, "id": order.order_id})]
         reasons = events[0]["reasons"] if events else []
-        return Outcome(409, body, replayed=True, error=_refused(order.order_id, reasons, body))
+        return Outcome(409, body, error=_refused(order.order_id, reasons, body, is_replay=True))
     return Outcome(200, body, replayed=True)
 
 
@@ -92,9 +92,10 @@ REFUSAL = """
 """
 
 
-def _refused(order_id: str, reasons: list[Reason], body: dict[str, Any]) -> RiskRejected:
+def _refused(order_id: str, reasons: list[Reason], body: dict[str, Any], *, is_replay: bool = False) -> RiskRejected:
     rules = ", ".join(reason["rule"] for reason in reasons)
-    return RiskRejected(f"Order {order_id} is refused: {rules}.", id=order_id, reasons=reasons, order=body)
+    message = f"Order {order_id} is refused: {rules}."
+    return RiskRejected(message, id=order_id, reasons=reasons, order=body, is_replay=is_replay)
 
 
 def _live(bot: BotContext, body: dict[str, Any]) -> LiveUpdate:
@@ -148,7 +149,9 @@ def _report_breach(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list
     (rows,) = yield [controls(bot, order.symbol)]
     halts = [row for row in rows if row["state"] == ControlLevel.HALTED]
     made = order.created_at or now
-    if level_of(bot.status, restrictions_from(rows)) != ControlLevel.HALTED or any(made < row["changed_at"] for row in halts):
+    if level_of(bot.status, restrictions_from(rows)) != ControlLevel.HALTED or any(
+        made < row["changed_at"] for row in halts
+    ):
         return []
     values = {
         "bot_id": bot.bot_id, "symbol": order.symbol, "order_id": order.order_id, "event_time": now,
@@ -194,7 +197,7 @@ def _typed(body: dict[str, Any], kind: type[NewFill] | type[OrderNews]) -> dict[
 def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
     """Keep what is told of an order, and move its status where the table of allowed moves has it."""
     now = timezone.now()
-    digest = content_hash(news.body | {"order_id": news.order_id})
+    digest = content_hash({**news.body, "order_id": news.order_id})
     key = {"bot": bot.bot_id, "id": news.order_id}
     _, rows, seen = yield [
         lock_symbol_of_order(bot.bot_id, news.order_id),
@@ -246,8 +249,8 @@ def _apply_news(bot: BotContext, news: OrderNews, *, digest: bytes, now: datetim
             values["submitted_at"] = at
     event = {
         "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
-        "was_applied": not set(flags) & {"invalid_transition", "stale"}, "flags": flags, "at": at, "source": news.source,
-        "details": {k: v for k, v in news.body.items() if v is not None}, "content_hash": digest,
+        "was_applied": not set(flags) & {"invalid_transition", "stale"}, "flags": flags, "at": at,
+        "source": news.source, "details": {k: v for k, v in news.body.items() if v is not None}, "content_hash": digest,
     }  # fmt: skip
     keys = {"k_bot": bot.bot_id, "k_id": news.order_id}
     moved = update("orders", values, where=KEY, keys=keys)

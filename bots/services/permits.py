@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from django.conf import settings
+from django.utils import timezone
 
 from bots.choices import ControlLevel, ControlScope
 from bots.ledger.risk import Restriction, level_of
@@ -16,7 +17,11 @@ CONTROLS = """
     WHERE scope = 'all' OR (scope = 'bot' AND target = %(bot)s) OR (scope = 'exchange' AND target = %(exchange)s)
         OR (scope = 'symbol' AND target = %(symbol)s)
 """
-WORDS = {"paused": "The bot is paused: it may only reduce.", "stopped": "The bot is stopped.", "archived": "The bot is archived."}
+WORDS = {
+    "paused": "The bot is paused: it may only reduce.",
+    "stopped": "The bot is stopped.",
+    "archived": "The bot is archived.",
+}
 
 
 class Permit(TypedDict):
@@ -45,7 +50,8 @@ def controls(bot: BotContext, symbol: str = "") -> Sql:
 def restrictions_from(rows: list[Row]) -> tuple[Restriction, ...]:
     """Return the control states as the rule takes them."""
     return tuple(
-        Restriction(row["scope"], row["target"], ControlLevel(row["state"]), row["version"], row["reason"]) for row in rows
+        Restriction(row["scope"], row["target"], ControlLevel(row["state"]), row["version"], row["reason"])
+        for row in rows
     )
 
 
@@ -74,7 +80,7 @@ def halt_from(rows: list[Row]) -> Halt | None:
     return {"id": row["version"], "scope": row["scope"], "reason": row["reason"], "since": stamp(row["changed_at"])}
 
 
-def get_permit(bot: BotContext, now: datetime) -> Plan[dict[str, Any]]:
+def get_permit(bot: BotContext) -> Plan[dict[str, Any]]:
     """Read the permit."""
     (rows,) = yield Last([controls(bot)])
-    return dict(permit_from(bot, rows, now))
+    return dict(permit_from(bot, rows, timezone.now()))

@@ -52,7 +52,7 @@ def within(plan: Plan[T]) -> Plan[T]:
         rows = yield list(step)
 
 
-class TryAgain(Exception):  # noqa: N818 (a request to the shell, not a failure)
+class TryAgain(Exception):
     """The plan met a change made meanwhile; roll back and run it anew."""
 
 

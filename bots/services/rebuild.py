@@ -22,10 +22,10 @@ from bots.ledger.fold import position_id_of, quotient, trade_id_of
 from bots.ledger.orders import status_of
 from bots.live.rebuild import rebuild as rebuild_live
 from bots.services.context import BotContext, bot_context
-from bots.services.fills import refold
 from bots.services.invariants.parts import DERIVED, SUMS_OF_ORDERS
 from bots.services.locks import lock_symbol
 from bots.services.plan import Plan, Row, Sql, drive
+from bots.services.refold import refold
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,8 @@ FEES = """
 """
 # Rows that no fill of the chain could have opened.
 DROP_TRADES = """
-    DELETE FROM trades WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND origin = 'fills'
-        AND (position_id IS NULL OR position_id <> ALL(%(ids)s::varchar[]))
+    DELETE FROM trades p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.origin = 'fills'
+        AND (p.position_id IS NULL OR p.position_id <> ALL(%(ids)s::varchar[]))
 """
 DROP_POSITIONS = f"""
     DELETE FROM positions p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND {DERIVED}

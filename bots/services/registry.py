@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 from django.db import transaction
 
@@ -18,7 +18,26 @@ from bots.selectors.fields import LIMITS
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 
 INITIAL_CASH_FLOW = "initial"
+# What makes it another bot.
+IDENTITY = ("deployment_mode", "initial_capital", "currency", "exchange", "account")
 CHANGEABLE = frozenset({"bot_name", "description", "status", *LIMITS})
+
+
+class BotColumns(TypedDict, total=False):
+    """What a registration tells of a bot beside its id and capital; shares are fractions, None is "no limit"."""
+
+    bot_name: Required[str]
+    bot_type: Required[str]
+    strategy_name: Required[str]
+    deployment_mode: Required[str]
+    currency: str
+    exchange: str
+    description: str
+    max_positions: int
+    leverage_limit: int
+    max_daily_loss_pct: Decimal | None
+    max_weekly_loss_pct: Decimal | None
+    max_drawdown_pct: Decimal | None
 
 
 class Registration(NamedTuple):
@@ -32,63 +51,36 @@ class Registration(NamedTuple):
 def bot_register(
     *,
     bot_id: str,
-    bot_name: str,
-    bot_type: str,
-    strategy_name: str,
-    deployment_mode: str,
     initial_capital: Decimal,
-    currency: str = "USDT",
-    exchange: str = "bybit",
     account_id: str | None = None,
-    description: str = "",
-    max_positions: int = 3,
-    leverage_limit: int = 1,
-    max_daily_loss_pct: Decimal | None = None,
-    max_weekly_loss_pct: Decimal | None = None,
-    max_drawdown_pct: Decimal | None = None,
     registered_at: datetime | None = None,
     actor: Actor = SYSTEM,
+    **columns: Unpack[BotColumns],
 ) -> Registration:
     """Register a bot, its account when none is named, and its initial capital as a cash flow, each exactly once.
 
     A bot that is there already stays as it is. Raises Conflict when it is another one (mode, capital, currency,
     exchange or account differ), ValidationFailed for an unknown mode.
     """
-    if deployment_mode not in DeploymentMode.values:
+    if columns["deployment_mode"] not in DeploymentMode.values:
         raise ValidationFailed(f"deployment_mode is one of {', '.join(DeploymentMode.values)}.")
-    account = _account(account_id or bot_id, exchange=exchange, currency=currency)
-    identity = {
-        "deployment_mode": deployment_mode,
-        "initial_capital": initial_capital,
-        "currency": currency,
-        "exchange": exchange,
-        "account": account,
-    }
-    words: dict[str, Any] = {
-        "bot_name": bot_name,
-        "bot_type": bot_type,
-        "strategy_name": strategy_name,
-        "description": description,
-        "max_positions": max_positions,
-        "leverage_limit": leverage_limit,
-        "max_daily_loss_pct": max_daily_loss_pct,
-        "max_weekly_loss_pct": max_weekly_loss_pct,
-        "max_drawdown_pct": max_drawdown_pct,
-        "created_by": actor.label[:100],
-    }
+    told: dict[str, Any] = {"currency": "USDT", "exchange": "bybit", **columns}
+    account = _account(account_id or bot_id, exchange=told["exchange"], currency=told["currency"])
+    told |= {"initial_capital": initial_capital, "account": account}
+    defaults = told | {"created_by": actor.label[:100]}
     if registered_at is not None:
         # A bot whose past is brought along began before today.
-        words["created_at"] = registered_at
-    bot, is_new = Bot.objects.get_or_create(bot_id=bot_id, defaults=identity | words)
+        defaults["created_at"] = registered_at
+    bot, is_new = Bot.objects.get_or_create(bot_id=bot_id, defaults=defaults)
     if not is_new:
-        _check_same(bot, identity)
+        _check_same(bot, {name: told[name] for name in IDENTITY})
         return Registration(bot, is_new=False)
     CashFlow.objects.create(
         cash_flow_id=INITIAL_CASH_FLOW,
         bot=bot,
         kind=CashFlowKind.INITIAL,
         amount=initial_capital,
-        currency=currency,
+        currency=bot.currency,
         occurred_at=bot.created_at,
         source="orm",
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from django.db import connection
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -39,7 +41,7 @@ WAIT_FOR_CONNECTION_SECONDS = 2.0
 USE_SECONDS = 60.0
 
 
-class KeyChanged(Exception):  # noqa: N818 (a request to authenticate again, not a failure)
+class KeyChanged(Exception):
     """The token or its bot is not what it was when the call began."""
 
 
@@ -70,9 +72,9 @@ class Key:
 class Shell:
     """One per process and event loop: the pool, and the publisher that speaks to Redis after each commit."""
 
-    def __init__(self, url: str, *, size: int) -> None:
+    def __init__(self, *, size: int) -> None:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
-            url,
+            conninfo(),
             min_size=1,
             max_size=size,
             open=False,
@@ -106,8 +108,8 @@ class Shell:
     async def read_key(self, prefix: str) -> Key | None:
         """Read a token and its bot; None when there is no such token."""
         try:
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(GUARD, {"prefix": prefix})
+            async with self._pool.connection() as session:
+                cursor = await session.execute(GUARD, {"prefix": prefix})
                 row = await cursor.fetchone()
         except (psycopg.OperationalError, PoolTimeout) as e:
             raise unavailable(e) from e
@@ -121,8 +123,8 @@ class Shell:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._pool.connection() as connection:
-                    outcome = await self._transaction(connection, key, make)
+                async with self._pool.connection() as session:
+                    outcome = await self._transaction(session, key, make)
                 break
             except TryAgain:
                 if attempt == ATTEMPTS:
@@ -140,14 +142,14 @@ class Shell:
         return outcome
 
     async def _transaction(
-        self, connection: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
+        self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
     ) -> Outcome:
         plan = make(key.bot)
         guard = Sql(GUARD, {"prefix": key.row["prefix"]})
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await _round_trip(connection, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
+            rows = await _round_trip(session, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
             if rows[1] != [key.row]:
                 raise KeyChanged
             rows = rows[2 : 2 + len(step)]
@@ -155,20 +157,20 @@ class Shell:
                 try:
                     step = plan.send(rows)
                     is_last = isinstance(step, Last)
-                    rows = (await _round_trip(connection, [*step, *([COMMIT] if is_last else [])]))[: len(step)]
+                    rows = (await _round_trip(session, [*step, *([COMMIT] if is_last else [])]))[: len(step)]
                 except psycopg.Error as e:
                     # A plan may know better (a batch goes on with the next operation); most let it pass.
                     step = plan.throw(e)
                     is_last = False
-                    rows = await _round_trip(connection, step)
+                    rows = await _round_trip(session, step)
         except StopIteration as stop:
             outcome: Outcome = stop.value
             if not is_last:
-                await connection.execute(COMMIT.text)
+                await session.execute(COMMIT.text)
             return outcome
         except BaseException:
-            if not connection.closed:
-                await connection.execute("ROLLBACK")
+            if not session.closed:
+                await session.execute("ROLLBACK")
             raise
 
     def note_use(self, prefix: str) -> None:
@@ -182,8 +184,8 @@ class Shell:
 
     async def _note_use(self, prefix: str) -> None:
         try:
-            async with self._pool.connection() as connection:
-                await connection.execute(USED, {"prefix": prefix})
+            async with self._pool.connection() as session:
+                await session.execute(USED, {"prefix": prefix})
         except (psycopg.Error, PoolTimeout) as e:
             logger.info("The use of a token was not noted: %s", e)
 
@@ -199,11 +201,23 @@ class Shell:
                     self._updates.task_done()
 
 
-async def _round_trip(connection: psycopg.AsyncConnection[Row], statements: Sequence[Sql]) -> list[list[Row]]:
+async def _round_trip(session: psycopg.AsyncConnection[Row], statements: Sequence[Sql]) -> list[list[Row]]:
     """Send statements together and return the rows of each."""
-    async with connection.pipeline():
-        cursors = [await connection.execute(statement.text, statement.params) for statement in statements]
+    async with session.pipeline():
+        cursors = [await session.execute(statement.text, statement.params) for statement in statements]
     return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def conninfo() -> str:
+    """Return where Django's own connections go, in tests the test database."""
+    database = connection.settings_dict
+    return make_conninfo(
+        dbname=database["NAME"],
+        user=database["USER"] or None,
+        password=database["PASSWORD"] or None,
+        host=database["HOST"] or None,
+        port=database["PORT"] or None,
+    )
 
 
 def unavailable(error: Exception) -> Unavailable:

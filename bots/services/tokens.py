@@ -23,7 +23,7 @@ MAX_LIVE_TOKENS = 2
 USE_INTERVAL = timedelta(minutes=1)
 
 
-class TooManyTokens(DomainError):  # noqa: N818 (as the other domain errors are named)
+class TooManyTokens(DomainError):
     """The bot has two live tokens already; one must be revoked first."""
 
     code = "too_many_tokens"

@@ -52,12 +52,14 @@ def configuration_activate(
         created_by=actor.label[:100],
         reason=reason,
     )
-    before = {"version": active.version, "value": active.config_value} if active else None
-    after = {"version": number, "value": value}
-    actor.record(
-        "configuration.activate", "configuration", f"{bot_id}/{config_key}", before=before, after=after, reason=reason
-    )
+    before, after = _told(active) if active else None, _told(new)
+    resource = ("configuration", f"{bot_id}/{config_key}")
+    actor.record("configuration.activate", *resource, before=before, after=after, reason=reason)
     return new
+
+
+def _told(row: BotConfiguration) -> dict[str, Any]:
+    return {"version": row.version, "value": row.config_value}
 
 
 def _lock(bot_id: str, config_key: str) -> None:

@@ -32,7 +32,10 @@ class Candle(models.Model):
     atr_14 = amount(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     data_source = models.CharField(
-        max_length=50, default="exchange", db_default="exchange", help_text="exchange, calculated, backfill or import:<name>."
+        max_length=50,
+        default="exchange",
+        db_default="exchange",
+        help_text="exchange, calculated, backfill or import:<name>.",
     )
 
     class Meta:

@@ -88,6 +88,15 @@ def test_only_buttons_that_make_sense_are_offered(admin, house):
     assert [name for name in names if f"/bot_1/{name}/" in stopped] == ["resume"]
 
 
+def test_a_button_that_makes_no_sense_does_nothing_when_it_is_sent_anyway(admin, house):
+    Bot.objects.update(status="archived")
+
+    answer = admin.send("bots_bot_pause", "bot_1", reason="late click")
+
+    assert "not possible as things are now" in admin.get(answer.url).content.decode()
+    assert bot().status == "archived"
+
+
 def test_admin_changes_a_limit_with_a_reason_and_nothing_else(admin, house):
     Bot.objects.update(current_equity=Decimal(777), error_count=5)
 

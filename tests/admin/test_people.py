@@ -78,6 +78,7 @@ def test_others_see_no_people_at_all(role, request):
 
     for view in ("accounts_user_changelist", "accounts_user_add", "accounts_personaltoken_changelist"):
         assert browser.open(view).status_code == 403
+    assert browser.open("accounts_user_history", browser.user.pk).status_code == 403
     assert browser.send("accounts_user_new_token", browser.user.pk, name="mine", days="3").status_code == 403
     assert PersonalToken.objects.count() == 0
 

@@ -24,7 +24,9 @@ def place(bot: Bot, order_id: str, side: str, quantity: str, **fields: Any) -> O
     return order_place(bot_id=bot.bot_id, order=inputs.OrderIn.model_validate(body).to_domain())
 
 
-def add_fill(bot: Bot, fill_id: str, order_id: str, price: str, quantity: str, minute: float = 0, **fields: Any) -> Outcome:
+def add_fill(
+    bot: Bot, fill_id: str, order_id: str, price: str, quantity: str, minute: float = 0, **fields: Any
+) -> Outcome:
     """Report a fill."""
     body = {"fill_id": fill_id, "order_id": order_id, "price": price, "quantity": quantity, "executed_at": at(minute)}
     return order_add_fill(bot_id=bot.bot_id, fill=inputs.FillIn.model_validate(body | fields).to_domain())

@@ -191,14 +191,28 @@ def _money(bot: Bot) -> None:
     balance(bot, "b1", "100000", 0)
     balance(bot, "b2", "100500", 60, snapshot_type="deposit", amount="500")
     balance(bot, "b3", "100480", 120, snapshot_type="withdrawal", amount="20")
-    balance(bot, "b4", "100470", 60 * 24, unrealized_pnl="12.5", equity="100482.5", locked_balance="70", available_balance="100400")
+    balance(
+        bot,
+        "b4",
+        "100470",
+        60 * 24,
+        unrealized_pnl="12.5",
+        equity="100482.5",
+        locked_balance="70",
+        available_balance="100400",
+    )
     balance(bot, "b5", "-1", 60 * 48)
     told = {"event_id": "e1", "event_type": "BOT_START", "event_level": "INFO", "message": "up", "event_time": at(0)}
     events_record(bot_id=bot.bot_id, events=[inputs.EventIn.model_validate(told).to_domain()])
 
 
 def balance(bot: Bot, balance_id: str, total: str, minute: float, **fields: Any) -> None:
-    body: dict[str, Any] = {"balance_id": balance_id, "total_balance": total, "available_balance": total, "equity": total}
+    body: dict[str, Any] = {
+        "balance_id": balance_id,
+        "total_balance": total,
+        "available_balance": total,
+        "equity": total,
+    }
     body |= {"timestamp": at(minute), **fields}
     balance_record(bot_id=bot.bot_id, balance=inputs.BalanceIn.model_validate(body).to_domain())
 

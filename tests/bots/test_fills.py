@@ -6,7 +6,18 @@ import pytest
 
 from audit.models import RiskEvent
 from bots.errors import DuplicateExecution
-from bots.models import Bot, ControlState, Fill, IngestConflict, Order, OrderEvent, ParkedFact, Position, ReconciliationCase, Trade
+from bots.models import (
+    Bot,
+    ControlState,
+    Fill,
+    IngestConflict,
+    Order,
+    OrderEvent,
+    ParkedFact,
+    Position,
+    ReconciliationCase,
+    Trade,
+)
 from marketdata.models import Candle
 from tests.bots.ledger_tools import START, add_fill, place, tell
 from tradingdb.lib.errors import Conflict, NotFound
@@ -22,7 +33,12 @@ def test_first_fill_opens_position_and_trade(bot: Bot) -> None:
     assert (position.side, position.size, position.avg_entry_price) == ("long", Decimal(2), Decimal("100.5"))
     assert (position.cost_basis, position.fees, position.status) == (Decimal(201), Decimal("0.2"), "open")
     trade = Trade.objects.get(bot=bot)
-    assert (trade.side, trade.quantity, trade.entry_price, trade.exit_time) == ("long", Decimal(2), Decimal("100.5"), None)
+    assert (trade.side, trade.quantity, trade.entry_price, trade.exit_time) == (
+        "long",
+        Decimal(2),
+        Decimal("100.5"),
+        None,
+    )
     assert trade.pnl_usd == Decimal("-0.2")
     order = Order.objects.get(bot=bot)
     assert (order.status, order.filled_quantity, order.remaining_quantity) == ("filled", Decimal(2), Decimal(0))
@@ -73,7 +89,11 @@ def test_fill_that_crosses_zero_closes_one_and_opens_the_opposite(bot: Bot) -> N
     assert short.avg_entry_price == Decimal(60)
     fill = Fill.objects.get(fill_id="f2")
     assert (fill.position_id, fill.opened_position_id) == (long.position_id, short.position_id)
-    assert (fill.closed_quantity, fill.closing_fee_quote, fill.realized_pnl) == (Decimal(2), Decimal("0.4"), Decimal(20))
+    assert (fill.closed_quantity, fill.closing_fee_quote, fill.realized_pnl) == (
+        Decimal(2),
+        Decimal("0.4"),
+        Decimal(20),
+    )
     assert outcome.body["position"]["position_id"] == short.position_id
     assert Trade.objects.get(position_id=long.position_id).exit_reason == "signal_reversal"
 
@@ -86,7 +106,12 @@ def test_short_round_trip_earns_when_the_price_falls(bot: Bot) -> None:
     add_fill(bot, "f2", "out", "20", "4", 2)
 
     trade = Trade.objects.get(bot=bot)
-    assert (trade.side, trade.gross_pnl, trade.pnl_pct, trade.leverage) == ("short", Decimal(20), Decimal("0.2"), Decimal(10))
+    assert (trade.side, trade.gross_pnl, trade.pnl_pct, trade.leverage) == (
+        "short",
+        Decimal(20),
+        Decimal("0.2"),
+        Decimal(10),
+    )
 
 
 def test_same_fill_twice_counts_once(bot: Bot) -> None:
@@ -103,7 +128,14 @@ def test_same_fill_twice_counts_once(bot: Bot) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"price": "101"}, {"quantity": "2"}, {"minute": 1}, {"fee": "1"}, {"liquidity": "maker"}, {"exchange_trade_id": "x"}],
+    [
+        {"price": "101"},
+        {"quantity": "2"},
+        {"minute": 1},
+        {"fee": "1"},
+        {"liquidity": "maker"},
+        {"exchange_trade_id": "x"},
+    ],
 )
 def test_same_id_with_other_content_is_kept_as_conflict_and_changes_nothing(bot: Bot, change: dict[str, str]) -> None:
     place(bot, "o1", "buy", "3")
@@ -253,7 +285,11 @@ def test_status_moves_by_fills_are_in_the_history(bot: Bot) -> None:
 
     moves = list(OrderEvent.objects.order_by("id").values_list("from_status", "to_status", "fill_id"))
 
-    assert moves == [(None, "pending", None), ("pending", "partially_filled", "f1"), ("partially_filled", "filled", "f2")]
+    assert moves == [
+        (None, "pending", None),
+        ("pending", "partially_filled", "f1"),
+        ("partially_filled", "filled", "f2"),
+    ]
 
 
 def test_awkward_ratios_stay_exact_over_the_whole_round_trip(bot: Bot) -> None:

@@ -60,7 +60,10 @@ def snapshots(change: str) -> str:
 CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("I01_filled", [order("late-order", "filled_quantity = 9")]),
     ("I01_filled", [f"DELETE FROM fills WHERE {RICH} AND fill_id = 'f3'"]),
-    ("I02_remaining", ["ALTER TABLE orders ALTER remaining_quantity DROP EXPRESSION", order("c5", "remaining_quantity = 0")]),
+    (
+        "I02_remaining",
+        ["ALTER TABLE orders ALTER remaining_quantity DROP EXPRESSION", order("c5", "remaining_quantity = 0")],
+    ),
     ("I02_remaining", ["DELETE FROM reconciliation_cases WHERE kind = 'overfill'"]),
     ("I03_order_status", [order("c5", "status = 'submitted'")]),
     ("I03_order_status", [order("in", "filled_at = filled_at + interval '1 second'")]),
@@ -102,7 +105,10 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("I11_no_fill", [fill("f3", "executed_at = executed_at - interval '1 hour'")]),
     ("I12_closed", [position("closed_at = closed_at + interval '1 second'")]),
     ("I12_closed", [position("opened_at = opened_at - interval '1 second'")]),
-    ("I12_closed", [FREE, position("status = 'closed', closed_at = opened_at, closing_fill_id = last_fill_id", OPEN_BTC)]),
+    (
+        "I12_closed",
+        [FREE, position("status = 'closed', closed_at = opened_at, closing_fill_id = last_fill_id", OPEN_BTC)],
+    ),
     ("I12_closed", [position("closing_fill_id = opening_fill_id")]),
     (
         "I13_one_open",
@@ -156,9 +162,12 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("I26_metrics", ["DELETE FROM risk_metrics WHERE bot_id = 'plain_001' AND date = '2026-03-02'"]),
     (
         "I26_metrics",
-        [f"DELETE FROM risk_metrics WHERE {RICH}", f"UPDATE trades SET updated_at = now() - interval '2 hours' WHERE {RICH}"],
+        [
+            f"DELETE FROM risk_metrics WHERE {RICH}",
+            f"UPDATE trades SET updated_at = now() - interval '2 hours' WHERE {RICH}",
+        ],
     ),
-    ("I27_snapshots", [snapshots("\"timestamp\" = \"timestamp\" + interval '1 second'")]),
+    ("I27_snapshots", [snapshots('"timestamp" = "timestamp" + interval \'1 second\'')]),
     (
         "I27_snapshots",
         [
@@ -178,10 +187,20 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("I33_times", [money("b1", "\"timestamp\" = '2099-01-01Z'")]),
     (
         "I34_one_active",
-        ["DROP INDEX config.bot_configurations_one_active", f"UPDATE bot_configurations SET is_active = true WHERE {RICH}"],
+        [
+            "DROP INDEX config.bot_configurations_one_active",
+            f"UPDATE bot_configurations SET is_active = true WHERE {RICH}",
+        ],
     ),
     ("I35_retired", [f"UPDATE bots SET status = 'archived' WHERE {RICH}"]),
-    ("I36_open", [f"UPDATE bots SET max_positions = 0 WHERE {RICH}", "DELETE FROM user_actions", "UPDATE orders SET intent = 'request'"]),
+    (
+        "I36_open",
+        [
+            f"UPDATE bots SET max_positions = 0 WHERE {RICH}",
+            "DELETE FROM user_actions",
+            "UPDATE orders SET intent = 'request'",
+        ],
+    ),
     ("I37_nothing", [FREE, fill("f1", "order_id = 'nowhere'")]),
     ("I37_nothing", [fill("f1", "position_id = NULL")]),
     ("I37_nothing", [fill("f5", "opened_position_id = 'nowhere'")]),

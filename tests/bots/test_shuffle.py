@@ -71,13 +71,13 @@ def place_all(bot: Bot, history: list[Deal]) -> None:
 
 
 POSITION = (
-    "symbol", "side", "size", "quantity", "avg_entry_price", "cost_basis", "entry_notional", "exit_notional", "realized_pnl",
-    "unrealized_pnl", "current_price", "fees", "status", "opened_at", "closed_at", "opening_fill_id", "closing_fill_id",
+    "symbol", "side", "size", "quantity", "avg_entry_price", "cost_basis", "entry_notional", "exit_notional",
+    "realized_pnl", "unrealized_pnl", "current_price", "fees", "status", "opened_at", "closed_at", "opening_fill_id", "closing_fill_id",
     "last_fill_id", "fill_count", "entry_trade_ids", "exit_trade_ids",
 )  # fmt: skip
 TRADE = (
-    "side", "quantity", "entry_price", "exit_price", "entry_time", "exit_time", "gross_pnl", "fees", "pnl_usd", "pnl_pct",
-    "exit_reason", "holding_time_seconds", "position_size_usd",
+    "side", "quantity", "entry_price", "exit_price", "entry_time", "exit_time", "gross_pnl", "fees", "pnl_usd",
+    "pnl_pct", "exit_reason", "holding_time_seconds", "position_size_usd",
 )  # fmt: skip
 ORDER = ("order_id", "status", "filled_quantity", "remaining_quantity", "avg_fill_price", "fees", "filled_at", "flags")
 FILL = ("fill_id", "closed_quantity", "closing_fee_quote", "fee_quote", "realized_pnl")
@@ -86,7 +86,9 @@ FILL = ("fill_id", "closed_quantity", "closing_fee_quote", "fee_quote", "realize
 def ledger(bot: Bot) -> dict[str, list[Any]]:
     """Everything that is derived, without the ids that hold the bot's name and the times of writing."""
     return {
-        "positions": list(Position.objects.filter(bot=bot).order_by("opened_at", "opening_fill_id").values_list(*POSITION)),
+        "positions": list(
+            Position.objects.filter(bot=bot).order_by("opened_at", "opening_fill_id").values_list(*POSITION)
+        ),
         "trades": sorted(Trade.objects.filter(bot=bot).values_list(*TRADE), key=repr),
         "orders": list(Order.objects.filter(bot=bot).order_by("order_id").values_list(*ORDER)),
         "fills": list(Fill.objects.filter(bot=bot).order_by("fill_id").values_list(*FILL)),
@@ -121,8 +123,15 @@ def check_against_fractions(bot: Bot, history: list[Deal]) -> None:
 
 
 @given(history=deals(24), random_source=st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_any_order_of_arrival_and_any_repetition_give_the_same_ledger(history: list[Deal], random_source: random.Random) -> None:
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_order_of_arrival_and_any_repetition_give_the_same_ledger(
+    history: list[Deal], random_source: random.Random
+) -> None:
     straight, shuffled = BotFactory(), BotFactory()
     place_all(straight, history)
     place_all(shuffled, history)

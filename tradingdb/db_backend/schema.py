@@ -16,7 +16,8 @@ class SchemaEditor(TimescaleSchemaEditor):  # type: ignore[misc]
     """Adds two things to django-timescaledb: a usable primary key, and native partitions without the extension.
 
     A partitioned table needs the time in every unique key, so the key is (id, time); the id comes from a sequence
-    and is unique by construction. Identity columns on partitioned tables came with PostgreSQL 17; a sequence serves 15 too.
+    and is unique by construction. Identity columns on partitioned tables came with PostgreSQL 17; a sequence serves
+    15 too.
     """
 
     connection: "DatabaseWrapper"
@@ -30,11 +31,16 @@ class SchemaEditor(TimescaleSchemaEditor):  # type: ignore[misc]
         if field is None:
             return sql, params
         table, key = model._meta.db_table, model._meta.pk
-        assert sql.count(IDENTITY) == 1 and sql.endswith(")"), sql
+        assert sql.count(IDENTITY) == 1, sql
+        assert sql.endswith(")"), sql
         sequence = self.quote_name(f"{table}_id_seq")
         self.execute(f"CREATE SEQUENCE {sequence} AS bigint")
         sql = sql.replace(IDENTITY, f"bigint NOT NULL DEFAULT nextval('{sequence}')")
-        primary = f"CONSTRAINT {self.quote_name(f'{table}_pkey')} PRIMARY KEY ({self.quote_name(key.column)}, {self.quote_name(field.column)})"
+        name, columns = (
+            self.quote_name(f"{table}_pkey"),
+            [self.quote_name(column) for column in (key.column, field.column)],
+        )
+        primary = f"CONSTRAINT {name} PRIMARY KEY ({', '.join(columns)})"
         sql = f"{sql[:-1]}, {primary})"
         if not self.connection.has_timescaledb:
             sql += f" PARTITION BY RANGE ({self.quote_name(field.column)})"
@@ -45,12 +51,15 @@ class SchemaEditor(TimescaleSchemaEditor):  # type: ignore[misc]
         if self._time_field(model) is not None:
             table, column = self.quote_name(model._meta.db_table), self.quote_name(model._meta.pk.column)
             # Owned by the column, so the sequence moves and dies with its table.
-            self.execute(f"ALTER SEQUENCE {self.quote_name(f'{model._meta.db_table}_id_seq')} OWNED BY {table}.{column}")
+            sequence = self.quote_name(f"{model._meta.db_table}_id_seq")
+            self.execute(f"ALTER SEQUENCE {sequence} OWNED BY {table}.{column}")
 
     def _drop_primary_key(self, model: type[models.Model]) -> None:
         """Keep the primary key: it already holds the time."""
 
-    def _create_hypertable(self, model: type[models.Model], field: "models.Field[Any, Any]", should_migrate: bool = False) -> None:
+    def _create_hypertable(
+        self, model: type[models.Model], field: "models.Field[Any, Any]", should_migrate: bool = False
+    ) -> None:
         if self.connection.has_timescaledb:
             super()._create_hypertable(model, field, should_migrate)
             return

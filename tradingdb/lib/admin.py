@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -292,6 +292,8 @@ class ControlModelAdmin(ModelAdmin):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show the actions of people on this row."""
         row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
         if row is None:
             raise Http404
         query = {"resource_type": self.resource_type, "resource_id": self.resource_id(row)}
@@ -352,6 +354,8 @@ class LedgerAdmin(ControlModelAdmin):
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Go to the row with this bot and natural id: rows name each other by these, not by primary key."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         match = {"bot_id": request.GET.get("bot", ""), self.natural_key: request.GET.get("id", "")}
         pk = self.model._default_manager.filter(**match).values_list("pk", flat=True).first()
         if pk is None:

@@ -42,6 +42,9 @@ def asking(
             row = page.get_object(request, unquote(object_id))
             if row is None:
                 raise Http404
+            if not page.is_offered(change.__name__, row):
+                messages.error(request, f"{label} is not possible as things are now.")
+                return HttpResponseRedirect(row_url(row))
             form = form_class(request.POST if request.method == "POST" else None)
             if request.method == "POST" and form.is_valid():
                 try:

@@ -68,7 +68,9 @@ class CompositeForeignKey(Operation):
     reduces_to_sql = True
     reversible = True
 
-    def __init__(self, *, name: str, table: str, columns: Sequence[str], to_table: str, to_columns: Sequence[str]) -> None:
+    def __init__(
+        self, *, name: str, table: str, columns: Sequence[str], to_table: str, to_columns: Sequence[str]
+    ) -> None:
         self.name, self.table, self.columns = name, table, list(columns)
         self.to_table, self.to_columns = to_table, list(to_columns)
 

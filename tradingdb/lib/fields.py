@@ -6,7 +6,6 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
-
 if TYPE_CHECKING:
     DecimalField = models.DecimalField[Any, Any]
 else:

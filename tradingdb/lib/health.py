@@ -26,7 +26,9 @@ async def ready(request: HttpRequest) -> JsonResponse:
     checks = {"postgresql": _database, "redis": _redis}
     states = dict(zip(checks, await asyncio.gather(*map(_within_time, checks.values())), strict=True))
     is_ready = all(state == "ok" for state in states.values())
-    return JsonResponse({"status": "ok" if is_ready else "not ready", "checks": states}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "not ready", "checks": states}, status=200 if is_ready else 503
+    )
 
 
 async def _within_time(check: Callable[[], str]) -> str:
@@ -37,7 +39,7 @@ async def _within_time(check: Callable[[], str]) -> str:
 
 
 def _database() -> str:
-    global _is_migrated  # noqa: PLW0603 (asked once: a migrated database stays migrated)
+    global _is_migrated
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -60,6 +60,8 @@ def problem_of(error: DomainError, request_id: str) -> tuple[int, Mapping[str, s
         extra["reasons"] = error.detail.get("reasons", [])
         if "order" in error.detail:
             extra["order"] = error.detail["order"]
+        if error.detail.get("is_replay"):
+            headers["Idempotent-Replay"] = "true"
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unavailable):

@@ -27,7 +27,7 @@ class RedactSecrets(logging.Filter):
 class UtcFormatter(logging.Formatter):
     """ISO time in UTC; secrets are removed from tracebacks too."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03d"
 

@@ -20,7 +20,7 @@ STOP_REQUESTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class StopRequested(Exception):  # noqa: N818  a wish, not an error
+class StopRequested(Exception):
     """Somebody asked the supervisor to stop while it was waiting for something."""
 
 

@@ -13,7 +13,9 @@ from tradingdb.settings import env
 from tradingdb.settings.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = env.BASE_DIR
-STATE_DIR: Path = env.path("STATE_DIR", BASE_DIR / ".state", "folder of the embedded servers, logs and secrets") or BASE_DIR
+STATE_DIR: Path = (
+    env.path("STATE_DIR", BASE_DIR / ".state", "folder of the embedded servers, logs and secrets") or BASE_DIR
+)
 PORT = env.number("PORT", 8000, "port of the web server", least=1)
 HOST = env.text("HOST", "127.0.0.1", "address the web server listens on")
 BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{PORT}", "address under which browsers and bots reach the server")
@@ -27,9 +29,7 @@ if "*" in ALLOWED_HOSTS:
 CSRF_TRUSTED_ORIGINS = env.listing("CSRF_TRUSTED_ORIGINS", [], "origins of a proxy in front, with scheme")
 
 # --- servers
-DATABASE_URL = env.text(
-    "DATABASE_URL", "", "PostgreSQL of the application; unset: the embedded server", secret=True
-)
+DATABASE_URL = env.text("DATABASE_URL", "", "PostgreSQL of the application; unset: the embedded server", secret=True)
 BOT_DATABASE_URL = env.text(
     "BOT_DATABASE_URL", DATABASE_URL, "PostgreSQL login of bots that write by SQL; unset: DATABASE_URL", secret=True
 )
@@ -64,7 +64,9 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-REDIS_PREFIX = env.text("REDIS_PREFIX", "", "put before every live key and channel, so that two instances share a server")
+REDIS_PREFIX = env.text(
+    "REDIS_PREFIX", "", "put before every live key and channel, so that two instances share a server"
+)
 CHANNEL_LAYERS = {
     "default": {
         # The core layer closes idle sockets with redis-py 8 and never recovers from a Redis restart.
@@ -179,7 +181,9 @@ SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
 
 # --- the bot API
-RATE_LIMIT_FACTS_PER_MINUTE = env.number("RATE_LIMIT_FACTS_PER_MINUTE", 6000, "facts a bot may report a minute", least=1)
+RATE_LIMIT_FACTS_PER_MINUTE = env.number(
+    "RATE_LIMIT_FACTS_PER_MINUTE", 6000, "facts a bot may report a minute", least=1
+)
 RATE_LIMIT_COMMANDS_PER_MINUTE = env.number(
     "RATE_LIMIT_COMMANDS_PER_MINUTE", 600, "commands (order requests) a bot may send a minute", least=1
 )
@@ -190,8 +194,12 @@ RELEASE_NEEDS_SECOND_PERSON = env.switch(
 # The largest body of any call; each call has its own limit below it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 PERMIT_SECONDS = env.number("PERMIT_SECONDS", 15, "how long a permit to trade is valid", least=1)
-HEARTBEAT_LATE_SECONDS = env.number("HEARTBEAT_LATE_SECONDS", 30, "heartbeat age at which a bot counts as late", least=1)
-HEARTBEAT_DOWN_SECONDS = env.number("HEARTBEAT_DOWN_SECONDS", 120, "heartbeat age at which a bot counts as down", least=1)
+HEARTBEAT_LATE_SECONDS = env.number(
+    "HEARTBEAT_LATE_SECONDS", 30, "heartbeat age at which a bot counts as late", least=1
+)
+HEARTBEAT_DOWN_SECONDS = env.number(
+    "HEARTBEAT_DOWN_SECONDS", 120, "heartbeat age at which a bot counts as down", least=1
+)
 
 # --- live
 LIVE_MAX_MESSAGES_PER_SECOND = env.number(

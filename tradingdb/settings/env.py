@@ -87,7 +87,9 @@ def switch(name: str, default: bool, help: str) -> bool:
 
 def listing(name: str, default: list[str], help: str) -> list[str]:
     """Comma-separated text."""
-    return _read(name, "a list with commas", lambda raw: [x.strip() for x in raw.split(",") if x.strip()], default, help)
+    return _read(
+        name, "a list with commas", lambda raw: [x.strip() for x in raw.split(",") if x.strip()], default, help
+    )
 
 
 def path(name: str, default: Path | None, help: str) -> Path | None:
@@ -96,7 +98,7 @@ def path(name: str, default: Path | None, help: str) -> Path | None:
 
 
 def secret_from_file(name: str, help: str) -> str | None:
-    """The content of the file that `name` points to; None when unset. Refuses a missing, empty or world-readable file."""
+    """What the file that `name` points to holds; None when unset. Refuses a missing, empty or world-readable file."""
     file = path(name, None, help)
     if file is None:
         return None

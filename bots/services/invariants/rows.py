@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608 (the queries are put together from our own text alone)
 
-from typing import Any
-
 from django.db import models
 
 from bots.models import AccountBalance, Bot, CashFlow, Fill, Order, Position, Signal, Trade

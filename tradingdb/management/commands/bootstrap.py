@@ -13,7 +13,7 @@ from tradingdb.db_backend.partitions import ensure_partitions
 
 
 class Command(BaseCommand):
-    help = "Make the partitions of the coming months and the first admin if there is none, and note the start. Safe to run again."
+    help = "Make the coming months' partitions and the first admin, and note the start. Safe to run again."
 
     def handle(self, **options: Any) -> None:
         ensure_partitions(timezone.now())

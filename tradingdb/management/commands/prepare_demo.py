@@ -5,6 +5,7 @@ import os
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,7 @@ def write_history(library: Library, end: Any, days: int) -> int:
         bot = bot_context(bot_id)
         for part in chunks(ops, BATCH):
             operations = [read_operation(OperationIn.model_validate(op.as_batch())) for op in part]
-            batch = Batch(operations)
-            outcome = run(lambda batch=batch, bot=bot: batch.plan(bot))
+            outcome = run(partial(Batch(operations).plan, bot))
             refused = [result for result in outcome.body["results"] if result["status"] >= 400]
             if refused:
                 raise CommandError(f"The history was refused: {refused[0]}")
