@@ -19,8 +19,12 @@ AMOUNT, EXACT_STEP, RATIO = (Decimal(1).scaleb(-places) for places in (18, 36, 1
 ZERO = Decimal(0)
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s || chr(31) || %s, 0))"
+LOCK_OF_ORDER = """
+    SELECT pg_advisory_xact_lock(hashtextextended(bot_id || chr(31) || symbol, 0)) FROM orders
+    WHERE bot_id = %s AND order_id = %s
+"""
 LOAD = """
-    SELECT o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status, p.position_id, p.side, p.size,
+    SELECT o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status, p.position_id, p.side, p.size,
         p.quantity, p.cost_basis, p.entry_notional, p.exit_notional, p.realized_pnl, p.fees, p.opened_at
     FROM orders o
     LEFT JOIN positions p ON p.bot_id = o.bot_id AND p.symbol = o.symbol AND p.status IN ('open', 'partially_closed')
@@ -172,19 +176,18 @@ class Hand:
 
     def _fill(self, owner: Owner, fill: Fill) -> None:
         bot = owner.bot_id
-        self._execute(LOCK, (bot, fill.order_id[:-1]))
+        self._execute(LOCK_OF_ORDER, (bot, fill.order_id))
         row = self._execute(LOAD, (bot, fill.order_id)).fetchone()
         assert row is not None
-        side, ordered, filled, notional, order_fees, status, position_id = row[:7]
+        symbol, side, ordered, filled, notional, order_fees, status, position_id = row[:8]
         direction = "long" if side == "buy" else "short"
-        held = Held(*row[7:15]) if position_id else None
-        opened_at = row[15]
+        held = Held(*row[8:16]) if position_id else None
+        opened_at = row[16]
         is_new = held is None
         position_id = position_id or f"pos_{fill.fill_id}"
         now_held = held.after(direction, fill) if held else _opened(direction, fill)
         closes = held is not None and held.side != direction
         realized = now_held.realized_pnl - held.realized_pnl if held else ZERO
-        symbol = fill.fill_id.partition("-")[0]
         values = (bot, owner.account_id, fill.fill_id, fill.order_id, symbol, side, fill.price, fill.quantity, fill.fee)
         derived = (position_id, fill.quantity if closes else ZERO, fill.fee if closes else ZERO, realized, fill.fee)
         if not self._execute(INSERT_FILL, (*values, fill.executed_at, _digest(fill.fill_id), *derived)).rowcount:
@@ -240,7 +243,7 @@ class Hand:
 
     def _update(self, owner: Owner, update: Update) -> None:
         key = (owner.bot_id, update.order_id)
-        self._execute(LOCK, key)
+        self._execute(LOCK_OF_ORDER, key)
         row = self._execute(LOAD_ORDER, key).fetchone()
         assert row is not None
         self._execute(SUBMIT_ORDER, (update.at, update.at, update.exchange_order_id, *key))

@@ -101,7 +101,7 @@ class Script:
         facts: list[Fact] = []
         for number in range(UNITS_PER_BATCH):
             at, name = self._moment(), self._id("s")
-            facts.append(Signal(name, self.symbol, "buy" if number % 2 == 0 else "sell", self._price(), at))
+            facts.append(Signal(name, self.symbol, "long" if number % 2 == 0 else "short", self._price(), at))
             order = self.order()
             facts += [order, Update(order.order_id, self._id("x"), self._moment())]
             facts += [self.fill() for _ in range(FILLS_PER_ORDER)]

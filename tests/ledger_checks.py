@@ -18,7 +18,7 @@ def assert_ledger_holds(*, without: Collection[str] = ()) -> None:
         for name, found in report["invariants"].items()
         if found["count"] and not name.startswith(tuple(without))
     }
-    assert broken == {}
+    assert not broken, broken
 
 
 @pytest.fixture

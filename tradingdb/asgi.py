@@ -10,7 +10,11 @@ django_application = get_asgi_application()
 
 # Imported after Django is set up: they load models.
 from bots.api.lane import App, Lane, Receive, Scope, Send  # noqa: E402
+from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
+
+# The largest body a call takes, and room for the largest form of the admin.
+LARGEST_BODY = 4 * BULK_LIMIT
 
 
 class Application:
@@ -25,7 +29,7 @@ class Application:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self.lane(scope, receive, send)
+            await self.lane(scope, bounded(receive), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -37,6 +41,19 @@ class Application:
                 await self.lane.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def bounded(receive: Receive) -> Receive:
+    """Hang up on a body larger than any call takes, before Django writes it to disk."""
+    received = 0
+
+    async def bounded_receive() -> Any:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        return message if received <= LARGEST_BODY else {"type": "http.disconnect"}
+
+    return bounded_receive
 
 
 application = Application()

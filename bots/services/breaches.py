@@ -13,7 +13,7 @@ OPEN_CASE = """
     INSERT INTO reconciliation_cases (kind, bot_id, symbol, subject_id, expected, reported, opened_at, last_seen_at)
     VALUES (%(kind)s, %(bot)s, %(symbol)s, %(subject)s, %(expected)s, %(reported)s, %(now)s, %(now)s)
     ON CONFLICT (kind, bot_id, symbol, subject_id) WHERE status <> 'resolved'
-    DO UPDATE SET last_seen_at = excluded.last_seen_at, reported = excluded.reported
+    DO UPDATE SET last_seen_at = excluded.last_seen_at, reported = excluded.reported, expected = excluded.expected
 """
 # Only ever stricter: a halt stays a halt.
 REDUCE = """

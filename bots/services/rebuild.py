@@ -22,7 +22,7 @@ from bots.ledger.fold import position_id_of, quotient, trade_id_of
 from bots.ledger.orders import status_of
 from bots.live.rebuild import rebuild as rebuild_live
 from bots.services.context import BotContext, bot_context
-from bots.services.invariants.parts import DERIVED, SUMS_OF_ORDERS
+from bots.services.invariants.parts import DERIVED
 from bots.services.locks import lock_symbol
 from bots.services.plan import Plan, Row, Sql, drive
 from bots.services.refold import refold
@@ -132,15 +132,15 @@ OWN_TRADES = """
     UPDATE trades SET origin = 'fills', symbol = %(symbol)s
     WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[])
 """
-ORDERS = f"""
-    SELECT o.order_id, o.quantity, o.reported_status, coalesce(s.filled, 0) AS filled,
-        coalesce(s.notional, 0) AS notional, coalesce(s.fees, 0) AS fees, s.last_at, n.position_id
-    FROM orders o
-    LEFT JOIN ({SUMS_OF_ORDERS}) s USING (bot_id, order_id)
-    LEFT JOIN (
-        SELECT DISTINCT ON (order_id) order_id, coalesce(opened_position_id, position_id) AS position_id
-        FROM fills WHERE bot_id = %(bot)s ORDER BY order_id, executed_at DESC, fill_id DESC
-    ) n USING (order_id)
+ORDERS = """
+    SELECT o.order_id, o.quantity, o.reported_status, s.*
+    FROM orders o CROSS JOIN LATERAL (
+        SELECT coalesce(sum(f.quantity), 0) AS filled, coalesce(sum(f.price * f.quantity), 0) AS notional,
+            coalesce(sum(f.fee_quote), 0) AS fees, max(f.executed_at) AS last_at,
+            (array_agg(coalesce(f.opened_position_id, f.position_id) ORDER BY f.executed_at DESC, f.fill_id DESC))[1]
+                AS position_id
+        FROM fills f WHERE f.bot_id = o.bot_id AND f.order_id = o.order_id
+    ) s
     WHERE o.bot_id = %(bot)s AND o.symbol = %(symbol)s
 """
 WRITE_ORDERS = """

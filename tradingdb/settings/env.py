@@ -51,8 +51,8 @@ def _read(name: str, kind: str, convert: Callable[[str], T], default: T, help: s
             value = convert(raw)
         except ValueError as e:
             raise ImproperlyConfigured(f"{name} must be {kind}: {'(hidden)' if secret else raw!r}") from e
-    shown = "(set)" if secret and raw else str(value)
-    REGISTRY[name] = Setting(name, kind, "" if default is None else str(default), help, secret, shown)
+    shown = "(set)" if secret and value else str(value)
+    REGISTRY[name] = Setting(name, kind, "" if default is None or secret else str(default), help, secret, shown)
     return value
 
 

@@ -1,0 +1,211 @@
+"""The ledger over HTTP against the same SQL by hand: one fill (P1), 16 clients (P2), a batch of 100 operations (P3)."""
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import psycopg
+
+from bench.ledger_hand import Hand
+from bench.ledger_http import Answers, WebServer, request, send_all
+from bench.ledger_rows import BenchBot, LedgerRows
+from bench.ledger_script import OPERATIONS_PER_BATCH, batch_body, fill_body
+from bench.ledger_workers import Workers
+from bench.rows import BenchRow, row
+
+CASES = ("P1", "P2", "P3")
+CLIENTS = 16
+# What the first release may take; the figures that are aimed at in the end are 2, 3, 0.5, 1.3 and 0.2.
+P1_P50_AT_MOST, P1_P99_AT_MOST = 4.0, 6.0
+P2_AT_LEAST = 0.25
+P3_AT_MOST, P3_OF_P1_AT_MOST = 2.6, 0.4
+MANY_REQUESTS = 2_000
+SAMPLE_SECONDS = 0.02
+
+
+class Size(NamedTuple):
+    """How much is measured: rounds, and what one round holds."""
+
+    rounds: int
+    fills: int
+    fills_per_client: int
+    batches: int
+    requests: int
+
+
+WHOLE = Size(rounds=5, fills=1_000, fills_per_client=120, batches=6, requests=MANY_REQUESTS)
+QUICK = Size(rounds=3, fills=40, fills_per_client=8, batches=1, requests=64)
+
+
+@dataclass(slots=True)
+class Sides:
+    """What the rounds of both sides gave, a figure a round."""
+
+    api: list[float] = field(default_factory=list)
+    hand: list[float] = field(default_factory=list)
+
+    def medians(self) -> tuple[float, float]:
+        return statistics.median(self.api), statistics.median(self.hand)
+
+
+class Ground:
+    """Everything the cases share: the server, a hand, pairs of bots, and one connection for each bot of the API."""
+
+    def __init__(self, stack: ExitStack, size: Size) -> None:
+        from django.conf import settings
+
+        from tradingdb.lib.db import SEARCH_PATH
+
+        self.url = os.environ.get("DATABASE_URL") or settings.DATABASE_URL
+        self.options = f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC"
+        self.size, self.stack = size, stack
+        self.pool_size = int(settings.LANE_POOL_SIZE)
+        self.hand = Hand(self.url, self.options)
+        stack.callback(self.hand.connection.close)
+        self.rows = stack.enter_context(LedgerRows(self.url, self.options, pairs=CLIENTS))
+        self.server = stack.enter_context(WebServer(self.rows.name))
+        self.connections = [stack.enter_context(self.server.connect()) for _ in range(CLIENTS)]
+
+    def requests(self, bot: BenchBot, count: int) -> list[bytes]:
+        """Return a bot's next fills as requests; their orders are there."""
+        orders, fills = bot.script.fills(count)
+        self.hand.write(bot.owner, orders)
+        return [request("/fills", bot.token, fill_body(fill)) for fill in fills]
+
+    def api_fills(self, count: int) -> list[float]:
+        """Write fills over one connection and return the latency of each in microseconds."""
+        requests = self.requests(self.rows.api[0], count)
+        return send_all(self.connections[:1], [requests]).expect(201).latencies
+
+    def hand_fills(self, count: int) -> list[float]:
+        """Write the same by hand."""
+        bot = self.rows.hand[0]
+        orders, fills = bot.script.fills(count)
+        self.hand.write(bot.owner, orders)
+        latencies = []
+        for fill in fills:
+            begin = time.perf_counter_ns()
+            self.hand.write(bot.owner, (fill,))
+            latencies.append((time.perf_counter_ns() - begin) / 1000)
+        return latencies
+
+    def api_clients(self, count: int) -> Answers:
+        """Write `count` fills a client, all clients at the same time."""
+        return send_all(self.connections, [self.requests(bot, count) for bot in self.rows.api])
+
+    def hand_clients(self, workers: Workers, count: int) -> float:
+        """Write the same by hand, a process a bot, and return the seconds it took."""
+        todo = []
+        for bot in self.rows.hand:
+            orders, fills = bot.script.fills(count)
+            self.hand.write(bot.owner, orders)
+            todo.append(fills)
+        return workers.write([bot.owner for bot in self.rows.hand], todo)
+
+
+def run(only: Collection[str] = CASES, *, quick: bool = False) -> Iterator[BenchRow]:
+    """Measure the chosen cases; both sides write the same facts, and the rows they leave are compared at the end."""
+    with ExitStack() as stack:
+        ground = Ground(stack, QUICK if quick else WHOLE)
+        # Both sides prepare their statements and fill their caches before anything is measured.
+        ground.api_fills(40)
+        ground.hand_fills(40)
+        if "P1" in only:
+            yield from p1(ground)
+        if "P2" in only:
+            yield from p2(ground)
+        if "P3" in only:
+            yield from p3(ground)
+        ground.rows.check(ground.hand)
+
+
+def p1(ground: Ground) -> Iterator[BenchRow]:
+    """Yield the latency of one fill, one client."""
+    p50, p99 = Sides(), Sides()
+    for _ in range(ground.size.rounds):
+        for latencies, to50, to99 in (
+            (ground.api_fills(ground.size.fills), p50.api, p99.api),
+            (ground.hand_fills(ground.size.fills), p50.hand, p99.hand),
+        ):
+            to50.append(statistics.median(latencies))
+            to99.append(statistics.quantiles(latencies, n=100)[-1])
+    for case, sides, at_most in (("p50", p50, P1_P50_AT_MOST), ("p99", p99, P1_P99_AT_MOST)):
+        value, baseline = sides.medians()
+        yield row("P1", f"one fill over HTTP, {case}", value, "us", baseline=baseline, at_most=at_most)
+
+
+def p2(ground: Ground) -> Iterator[BenchRow]:
+    """Yield fills a second of 16 clients, each for a bot and a symbol of its own, and what 2,000 requests do."""
+    workers = ground.stack.enter_context(Workers(ground.url, ground.options, count=CLIENTS))
+    sides, count = Sides(), ground.size.fills_per_client
+    ground.api_clients(8).expect(201)
+    ground.hand_clients(workers, 8)
+    for _ in range(ground.size.rounds):
+        sides.api.append(CLIENTS * count / ground.api_clients(count).expect(201).seconds)
+        sides.hand.append(CLIENTS * count / ground.hand_clients(workers, count))
+    value, baseline = sides.medians()
+    yield row("P2", f"{CLIENTS} clients", value, "fills/s", baseline=baseline, at_least=P2_AT_LEAST)
+    count = ground.size.requests // CLIENTS
+    with Watch(ground) as watch:
+        answers = ground.api_clients(count)
+    failed = sum(status >= 500 for status in answers.statuses)
+    yield row("P2", f"5xx of {len(answers.statuses):,} requests", failed, "answers", at_most=0)
+    yield row("P2", "connections of the lane", watch.most, "connections", at_most=ground.pool_size)
+    ground.hand_clients(workers, count)
+
+
+class Watch:
+    """Counts the connections of the lane again and again, for the time of a `with` block."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.most = 0
+        self._ground = ground
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tradingdb-lane'"
+        with psycopg.connect(self._ground.url, autocommit=True) as connection:
+            while not self._end.wait(SAMPLE_SECONDS):
+                found = connection.execute(counted).fetchone()
+                assert found is not None
+                self.most = max(self.most, found[0])
+
+
+def p3(ground: Ground) -> Iterator[BenchRow]:
+    """Yield the time of one operation in a batch of a hundred, against the hand and against a single fill."""
+    sides, single = Sides(), []
+    api, hand = ground.rows.api[0], ground.rows.hand[0]
+    for number in range(ground.size.rounds + 1):
+        bodies = [batch_body(api.script.batch()) for _ in range(ground.size.batches)]
+        answers = send_all(ground.connections[:1], [[request("/batch", api.token, body) for body in bodies]]).expect(200)
+        if b'"code"' in answers.last_body:
+            raise RuntimeError(f"An operation of a batch was refused: {answers.last_body[:500]!r}")
+        took = []
+        for _ in range(ground.size.batches):
+            facts, begin = hand.script.batch(), time.perf_counter_ns()
+            ground.hand.write(hand.owner, facts)
+            took.append((time.perf_counter_ns() - begin) / 1000)
+        single_latencies = ground.api_fills(ground.size.fills // 5)
+        ground.hand_fills(ground.size.fills // 5)
+        if number:  # the first round prepares statements
+            sides.api.append(statistics.median(answers.latencies) / OPERATIONS_PER_BATCH)
+            sides.hand.append(statistics.median(took) / OPERATIONS_PER_BATCH)
+            single.append(statistics.median(single_latencies))
+    value, baseline = sides.medians()
+    case = f"one of {OPERATIONS_PER_BATCH} operations"
+    yield row("P3", f"{case}, by hand", value, "us", baseline=baseline, at_most=P3_AT_MOST)
+    yield row("P3", f"{case}, a fill of P1", value, "us", baseline=statistics.median(single), at_most=P3_OF_P1_AT_MOST)
