@@ -28,6 +28,7 @@ from tradingdb.lib.schema import (
     Text,
     UtcTime,
     Word,
+    wrong,
 )
 
 # Far beyond any real trade, and small enough that sums of products always fit numeric(76,36).
@@ -94,9 +95,9 @@ class OrderIn(StrictModel):
     @model_validator(mode="after")
     def whole(self) -> Self:
         if self.price is None and self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
-            raise ValueError(f"a {self.order_type} order needs a price")
+            raise wrong("whole", f"a {self.order_type} order needs a price")
         if self.intent == OrderIntent.REQUEST and self.status is not None:
-            raise ValueError("status is told with intent report only; a request is pending until it is admitted")
+            raise wrong("whole", "status is told with intent report only; a request is pending until it is admitted")
         return self
 
     def to_domain(self) -> NewOrder:
@@ -112,7 +113,7 @@ class CarriedOrderIn(OrderIn):
     @model_validator(mode="after")
     def whole(self) -> Self:
         if self.price is None and self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
-            raise ValueError(f"a {self.order_type} order needs a price")
+            raise wrong("whole", f"a {self.order_type} order needs a price")
         return self
 
 
@@ -129,7 +130,7 @@ class OrderUpdateIn(StrictModel):
     @model_validator(mode="after")
     def says_something(self) -> Self:
         if not self.model_dump(exclude_none=True, exclude={"at"}):
-            raise ValueError("tell at least one thing besides the time")
+            raise wrong("whole", "tell at least one thing besides the time")
         return self
 
     def to_domain(self, order_id: str) -> OrderNews:
@@ -154,9 +155,9 @@ class FillIn(StrictModel):
     @model_validator(mode="after")
     def whole(self) -> Self:
         if self.price * self.quantity >= LARGEST_NOTIONAL or abs(self.fee or Decimal(0)) >= LARGEST_NOTIONAL:
-            raise ValueError("price times quantity is beyond what any exchange trades")
+            raise wrong("whole", "price times quantity is beyond what any exchange trades")
         if self.order is not None and self.order.order_id != self.order_id:
-            raise ValueError("order.order_id differs from order_id")
+            raise wrong("whole", "order.order_id differs from order_id")
         return self
 
     def to_domain(self) -> NewFill:
@@ -192,7 +193,7 @@ class BalanceIn(StrictModel):
     def moves_money(self) -> Self:
         moves = self.snapshot_type in (SnapshotType.DEPOSIT, SnapshotType.WITHDRAWAL)
         if moves != (self.amount is not None):
-            raise ValueError("amount belongs to a deposit or a withdrawal, and they need it")
+            raise wrong("whole", "amount belongs to a deposit or a withdrawal, and they need it")
         return self
 
     def to_domain(self) -> NewBalance:
@@ -229,7 +230,7 @@ class EventsIn(StrictModel):
     @model_validator(mode="after")
     def are_distinct(self) -> Self:
         if len({event.event_id for event in self.events}) != len(self.events):
-            raise ValueError("an event_id stands twice")
+            raise wrong("whole", "an event_id stands twice")
         return self
 
 
@@ -258,7 +259,7 @@ class OrderUpdateOp(OrderUpdateIn):
     @model_validator(mode="after")
     def says_something(self) -> Self:
         if not self.model_dump(exclude_none=True, exclude={"at", "order_id"}):
-            raise ValueError("tell at least one thing besides the time")
+            raise wrong("whole", "tell at least one thing besides the time")
         return self
 
     def news(self) -> OrderNews:

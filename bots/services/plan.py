@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors
 from psycopg.types.json import Jsonb
@@ -102,7 +102,13 @@ def drive(plan: Plan[T], *, using: str = "default") -> T:
         try:
             step = next(plan)
             while True:
-                step = plan.send([_rows(cursor, statement) for statement in step])
+                try:
+                    rows = [_rows(cursor, statement) for statement in step]
+                except DatabaseError as e:
+                    # A plan may know better (a batch goes on with the next operation); most let it pass.
+                    step = plan.throw(e)
+                else:
+                    step = plan.send(rows)
         except StopIteration as stop:
             result: T = stop.value
             return result
