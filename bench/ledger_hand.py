@@ -24,22 +24,23 @@ LOCK_OF_ORDER = """
     WHERE bot_id = %s AND order_id = %s
 """
 LOAD = """
-    SELECT o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status, p.position_id, p.side, p.size,
-        p.quantity, p.cost_basis, p.entry_notional, p.exit_notional, p.realized_pnl, p.fees, p.opened_at
+    SELECT o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status, p.position_id, p.side,
+        p.size, p.quantity, p.cost_basis, p.entry_notional, p.exit_notional, p.realized_pnl, p.fees, p.opened_at
     FROM orders o
     LEFT JOIN positions p ON p.bot_id = o.bot_id AND p.symbol = o.symbol AND p.status IN ('open', 'partially_closed')
     WHERE o.bot_id = %s AND o.order_id = %s
 """
 INSERT_FILL = """
-    INSERT INTO fills (bot_id, account_id, fill_id, order_id, symbol, side, price, quantity, fee, fee_currency, liquidity,
-        executed_at, source, content_hash, position_id, closed_quantity, closing_fee_quote, realized_pnl, fee_rate,
+    INSERT INTO fills (bot_id, account_id, fill_id, order_id, symbol, side, price, quantity, fee, fee_currency,
+        liquidity, executed_at, source, content_hash, position_id, closed_quantity, closing_fee_quote, realized_pnl, fee_rate,
         fee_quote, flags)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'USDT', 'taker', %s, 'api', %s, %s, %s, %s, %s, 1, %s, '{}')
     ON CONFLICT (bot_id, fill_id) DO NOTHING
 """
 UPDATE_ORDER = """
     UPDATE orders SET filled_quantity = %s, filled_notional = %s, avg_fill_price = %s, fees = %s, status = %s,
-        filled_at = CASE WHEN %s = 'filled' THEN %s::timestamptz END, position_id = %s, trade_id = %s, updated_at = now()
+        filled_at = CASE WHEN %s = 'filled' THEN %s::timestamptz END, position_id = %s, trade_id = %s,
+        updated_at = now()
     WHERE bot_id = %s AND order_id = %s
 """
 INSERT_FILL_EVENT = """
@@ -47,8 +48,8 @@ INSERT_FILL_EVENT = """
     VALUES (%s, %s, %s, %s, %s, %s, 'api')
 """
 INSERT_POSITION = """
-    INSERT INTO positions (bot_id, symbol, position_id, side, size, quantity, avg_entry_price, cost_basis, entry_notional,
-        fees, current_price, unrealized_pnl, unrealized_pnl_pct, leverage, strategy, status, opened_at, opening_fill_id,
+    INSERT INTO positions (bot_id, symbol, position_id, side, size, quantity, avg_entry_price, cost_basis,
+        entry_notional, fees, current_price, unrealized_pnl, unrealized_pnl_pct, leverage, strategy, status, opened_at, opening_fill_id,
         last_fill_id, last_fill_at, fill_count)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 1, 'bench', 'open', %s, %s, %s, %s, 1)
 """
@@ -84,7 +85,9 @@ INSERT_ORDER = """
     VALUES (%s, %s, %s, %s, 'market', 'report', %s, true, 'bench', 'pending', 'pending', %s, 'api', %s)
     ON CONFLICT (bot_id, order_id) DO NOTHING
 """
-INSERT_ORDER_EVENT = "INSERT INTO order_events (bot_id, order_id, to_status, at, source) VALUES (%s, %s, 'pending', %s, 'api')"
+INSERT_ORDER_EVENT = """
+    INSERT INTO order_events (bot_id, order_id, to_status, at, source) VALUES (%s, %s, 'pending', %s, 'api')
+"""
 LOAD_ORDER = "SELECT status FROM orders WHERE bot_id = %s AND order_id = %s"
 SUBMIT_ORDER = """
     UPDATE orders SET status = 'submitted', reported_status = 'submitted', reported_at = %s, submitted_at = %s,
@@ -105,7 +108,8 @@ INSERT_KEY = """
     ON CONFLICT (bot_id, kind, natural_id) DO NOTHING
 """
 INSERT_BALANCE = """
-    INSERT INTO account_balance (bot_id, balance_id, "timestamp", total_balance, available_balance, equity, snapshot_type)
+    INSERT INTO account_balance (bot_id, balance_id, "timestamp", total_balance, available_balance, equity,
+        snapshot_type)
     VALUES (%s, %s, %s, %s, %s, %s, 'periodic')
 """
 UPDATE_EQUITY = """
@@ -175,35 +179,42 @@ class Hand:
         self._execute("COMMIT")
 
     def _fill(self, owner: Owner, fill: Fill) -> None:
-        bot = owner.bot_id
+        bot, at = owner.bot_id, fill.executed_at
         self._execute(LOCK_OF_ORDER, (bot, fill.order_id))
         row = self._execute(LOAD, (bot, fill.order_id)).fetchone()
         assert row is not None
-        symbol, side, ordered, filled, notional, order_fees, status, position_id = row[:8]
+        symbol, side, ordered, filled, notional, order_fees, status, position_id, *figures, opened_at = row
         direction = "long" if side == "buy" else "short"
-        held = Held(*row[8:16]) if position_id else None
-        opened_at = row[16]
-        is_new = held is None
+        old = Held(*figures) if position_id else None
+        new = old.after(direction, fill) if old else _opened(direction, fill)
+        closes = old is not None and old.side != direction
         position_id = position_id or f"pos_{fill.fill_id}"
-        now_held = held.after(direction, fill) if held else _opened(direction, fill)
-        closes = held is not None and held.side != direction
-        realized = now_held.realized_pnl - held.realized_pnl if held else ZERO
-        values = (bot, owner.account_id, fill.fill_id, fill.order_id, symbol, side, fill.price, fill.quantity, fill.fee)
-        derived = (position_id, fill.quantity if closes else ZERO, fill.fee if closes else ZERO, realized, fill.fee)
-        if not self._execute(INSERT_FILL, (*values, fill.executed_at, _digest(fill.fill_id), *derived)).rowcount:
+        told = (
+            bot,
+            owner.account_id,
+            fill.fill_id,
+            fill.order_id,
+            symbol,
+            side,
+            fill.price,
+            fill.quantity,
+            fill.fee,
+            at,
+        )
+        derived = (position_id, *((fill.quantity, fill.fee) if closes else (ZERO, ZERO)))
+        realized = new.realized_pnl - old.realized_pnl if old else ZERO
+        if not self._execute(INSERT_FILL, (*told, _digest(fill.fill_id), *derived, realized, fill.fee)).rowcount:
             return
         filled, notional = filled + fill.quantity, notional + fill.price * fill.quantity
-        new = "filled" if filled >= ordered else "partially_filled"
-        average = (notional / filled).quantize(AMOUNT)
-        trade_id = f"trd_{position_id}"
-        times = (new, new, fill.executed_at)
-        self._execute(UPDATE_ORDER, (filled, notional, average, order_fees + fill.fee, *times, position_id, trade_id, bot, fill.order_id))  # fmt: skip
-        if is_new:
-            self._open(owner, symbol, position_id, now_held, fill)
+        moved = "filled" if filled >= ordered else "partially_filled"
+        sums = (filled, notional, (notional / filled).quantize(AMOUNT), order_fees + fill.fee, moved, moved, at)
+        self._execute(UPDATE_ORDER, (*sums, position_id, f"trd_{position_id}", bot, fill.order_id))
+        if old is None:
+            self._open(owner, symbol, position_id, new, fill)
         else:
-            self._change(owner, position_id, now_held, fill, opened_at)
-        if new != status:
-            self._execute(INSERT_FILL_EVENT, (bot, fill.order_id, status, new, fill.executed_at, fill.fill_id))
+            self._change(owner, position_id, new, fill, opened_at)
+        if moved != status:
+            self._execute(INSERT_FILL_EVENT, (bot, fill.order_id, status, moved, at, fill.fill_id))
 
     def _open(self, owner: Owner, symbol: str, position_id: str, held: Held, fill: Fill) -> None:
         price, at, name = fill.price, fill.executed_at, fill.fill_id

@@ -26,6 +26,8 @@ class WebServer:
         limits = {f"RATE_LIMIT_{kind}_PER_MINUTE": NO_LIMIT for kind in ("FACTS", "COMMANDS", "READS")}
         command = [sys.executable, "-m", "uvicorn", "tradingdb.asgi:application", "--port", str(self.port)]
         command += ["--lifespan", "on", "--no-access-log", "--timeout-graceful-shutdown", "5"]
+        # A client waits while the other side is measured.
+        command += ["--timeout-keep-alive", "600"]
         self._process = subprocess.Popen(command, env={**os.environ, **limits, "REDIS_PREFIX": f"{prefix}:"})
 
     def __enter__(self) -> Self:
@@ -37,7 +39,9 @@ class WebServer:
             time.sleep(0.05)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         try:
             self._process.wait(15)

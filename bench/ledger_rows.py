@@ -20,9 +20,10 @@ LEFT_BEHIND = """
         (SELECT array[count(*), sum(size), sum(cost_basis), sum(entry_notional), sum(exit_notional), sum(realized_pnl),
             sum(unrealized_pnl), sum(fees), sum(fill_count), sum(version), sum(cardinality(entry_trade_ids)),
             sum(cardinality(exit_trade_ids)), count(closed_at)] FROM positions WHERE bot_id = b.bot_id),
-        (SELECT array[count(*), sum(gross_pnl), sum(fees), sum(pnl_usd), sum(pnl_pct), count(exit_time), sum(exit_price)]
-            FROM trades WHERE bot_id = b.bot_id),
-        (SELECT count(*) FROM order_events WHERE bot_id = b.bot_id), (SELECT count(*) FROM signals WHERE bot_id = b.bot_id),
+        (SELECT array[count(*), sum(gross_pnl), sum(fees), sum(pnl_usd), sum(pnl_pct), count(exit_time),
+            sum(exit_price)] FROM trades WHERE bot_id = b.bot_id),
+        (SELECT count(*) FROM order_events WHERE bot_id = b.bot_id),
+        (SELECT count(*) FROM signals WHERE bot_id = b.bot_id),
         (SELECT count(*) FROM ingest_keys WHERE bot_id = b.bot_id), b.current_equity,
         (SELECT count(*) FROM account_balance WHERE bot_id = b.bot_id),
         (SELECT count(*) FROM system_events WHERE bot_id = b.bot_id)
@@ -56,13 +57,15 @@ class LedgerRows:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         from bots.live.client import sync_client
 
         pattern = f"{self.name}-%"
         with psycopg.connect(self._url, autocommit=True, options=self._options) as connection:
             for table in TABLES:
-                connection.execute(f"DELETE FROM {table} WHERE bot_id LIKE %s", [pattern])  # type: ignore[arg-type]
+                connection.execute(f"DELETE FROM {table} WHERE bot_id LIKE %s", [pattern])
             connection.execute("DELETE FROM exchange_accounts WHERE account_id LIKE %s", [pattern])
         for key in sync_client().scan_iter(match=f"{self.name}:*", count=1000):
             sync_client().delete(key)
@@ -81,8 +84,6 @@ class LedgerRows:
     def check(self, hand: Hand) -> None:
         """Raise RuntimeError when the two sides left different rows: a comparison would mean nothing."""
         for api, sql in zip(self.api, self.hand, strict=True):
-            left = [
-                hand.connection.execute(LEFT_BEHIND, [bot.owner.bot_id]).fetchone() for bot in (api, sql)
-            ]
+            left = [hand.connection.execute(LEFT_BEHIND, [bot.owner.bot_id]).fetchone() for bot in (api, sql)]
             if left[0] != left[1]:
                 raise RuntimeError(f"The API and the hand left different rows: {left[0]} and {left[1]}")

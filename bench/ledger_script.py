@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 FILLS_PER_ORDER = 4
+SLOW = "The loop took longer than usual."
 QUANTITY = Decimal("0.5")
 FEE_RATE = Decimal("0.00055")
 # One unit of a batch tells of one order: signal, order, update, four fills; ten units and these make a hundred.
@@ -69,7 +70,7 @@ class Event(NamedTuple):
     event_time: datetime
 
 
-Fact = Union[Fill, Order, Signal, Update, Balance, Event]
+Fact = Fill | Order | Signal | Update | Balance | Event
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Script:
             facts += [order, Update(order.order_id, self._id("x"), self._moment())]
             facts += [self.fill() for _ in range(FILLS_PER_ORDER)]
         facts += [Balance(self._id("b"), Decimal(10_000 + n), self._moment()) for n in range(BALANCES_PER_BATCH)]
-        facts += [Event(self._id("e"), "The loop took longer than usual.", self._moment()) for _ in range(EVENTS_PER_BATCH)]
+        facts += [Event(self._id("e"), SLOW, self._moment()) for _ in range(EVENTS_PER_BATCH)]
         return facts
 
     def order(self) -> Order:

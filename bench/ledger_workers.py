@@ -33,7 +33,9 @@ class Workers:
             self._answer(pipe)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for pipe in self._pipes:
             pipe.close()
         for process in self._processes:

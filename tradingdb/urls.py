@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from bots.api.dashboard import dashboard
-from tradingdb.lib import health
+from tradingdb.lib import health, telemetry
 
 urlpatterns = [
     path("", dashboard, name="dashboard"),
@@ -13,5 +13,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("metrics", telemetry.metrics, name="metrics"),
     path("favicon.ico", RedirectView.as_view(url="/static/dashboard/favicon.svg")),
 ]

@@ -7,16 +7,19 @@ Everything it does not know goes on to Django.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from prometheus_client import Counter
 
 from bots.api.operations import CALLS, Call
 from bots.live import ratelimit
 from bots.services.plan import Outcome
 from bots.services.shell import Key, KeyChanged, Shell
+from tradingdb.lib import telemetry
 from tradingdb.lib.errors import BodyTooLarge, DomainError, RateLimited, Unavailable
 from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem, problem_of
 from tradingdb.lib.schema import validated
@@ -37,6 +40,19 @@ ORDER_CALL = next(call for call in CALLS if call.path == "/orders/{order_id}")
 ROUTES = {(call.method, BASE + call.path): call for call in CALLS if call is not ORDER_CALL}
 BODY_SECONDS = 10.0
 CACHED_KEYS = 10_000
+
+
+class _Counters(dict[tuple[str, int], Counter]):
+    """The counter of each call and status, made when first used: finding it by labels costs more than counting."""
+
+    def __missing__(self, key: tuple[str, int]) -> Counter:
+        path, status = key
+        self[key] = counter = telemetry.CALLS.labels(path, str(status))
+        return counter
+
+
+CALLS_COUNT = _Counters()
+CALL_SECONDS = {call.path: telemetry.SECONDS.labels(call.path) for call in CALLS}
 
 
 class Disconnected(Exception):
@@ -86,6 +102,7 @@ class Lane:
     async def _handle(
         self, call: Call, order_id: str, raw: str, headers: Mapping[str, str], receive: Receive, send: Send
     ) -> None:
+        began = time.perf_counter()
         request_id = new_request_id(headers.get("x-request-id"))
         extra: dict[str, str] = {}
         try:
@@ -109,6 +126,8 @@ class Lane:
             detail = "Something went wrong here; the request id is in our log."
             body = dict(problem(status=500, code="internal_error", detail=detail, request_id=request_id))
         await respond(send, status, body, kind, extra | {"X-Request-ID": request_id})
+        CALLS_COUNT[call.path, status].inc()
+        CALL_SECONDS[call.path].observe(time.perf_counter() - began)
 
     async def _answer(
         self, call: Call, order_id: str, raw: str, headers: Mapping[str, str], receive: Receive

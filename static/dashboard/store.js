@@ -31,6 +31,19 @@ export class Store {
     return text ? (this.now() - Date.parse(text)) / 1000 : null;
   }
 
+  // The strictest restriction that applies to a bot; a halted symbol does not stop the whole bot.
+  restrictionOf(bot) {
+    const targets = { all: "", bot: bot.bot_id, exchange: bot.exchange };
+    const found = [...this.halts.values()].filter((halt) => targets[halt.scope] === (halt.target ?? ""));
+    return found.find((halt) => halt.state === "HALTED") ?? found[0];
+  }
+
+  // The currency a position's money is in, as far as its symbol tells.
+  quoteOf(row) {
+    const currency = this.bots.get(row.bot_id)?.currency ?? "";
+    return currency && row.symbol.split(":")[0].endsWith(currency) ? currency : "(quote currency)";
+  }
+
   // Take in a message; return the parts that changed, or "gap" when one is missing before it.
   apply(message) {
     this.heardAt = Date.now();

@@ -141,4 +141,5 @@ def test_rows_name_each_other_by_bot_and_id(admin, house, name):
 
     assert found.status_code == 302
     assert found.url == f"/admin/bots/{model._meta.model_name}/{row.pk}/change/"
-    assert foreign.status_code == 404
+    assert foreign.url == f"/admin/bots/{name}/"
+    assert "bot_2 has no" in admin.get(foreign.url).content.decode()

@@ -358,9 +358,13 @@ class LedgerAdmin(ControlModelAdmin):
             raise PermissionDenied
         match = {"bot_id": request.GET.get("bot", ""), self.natural_key: request.GET.get("id", "")}
         pk = self.model._default_manager.filter(**match).values_list("pk", flat=True).first()
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}"
         if pk is None:
-            raise Http404("No such row.")
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk]))
+            # A fact may name a row that has not been reported yet.
+            words = f"{match['bot_id']} has no {self.opts.verbose_name} {match[self.natural_key]}."
+            messages.warning(request, words)
+            return HttpResponseRedirect(reverse(f"{page}_changelist"))
+        return HttpResponseRedirect(reverse(f"{page}_change", args=[pk]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
