@@ -32,8 +32,8 @@ LOAD = """
 """
 INSERT_FILL = """
     INSERT INTO fills (bot_id, account_id, fill_id, order_id, symbol, side, price, quantity, fee, fee_currency,
-        liquidity, executed_at, source, content_hash, position_id, closed_quantity, closing_fee_quote, realized_pnl, fee_rate,
-        fee_quote, flags)
+        liquidity, executed_at, source, content_hash, position_id, closed_quantity, closing_fee_quote, realized_pnl,
+        fee_rate, fee_quote, flags)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'USDT', 'taker', %s, 'api', %s, %s, %s, %s, %s, 1, %s, '{}')
     ON CONFLICT (bot_id, fill_id) DO NOTHING
 """
@@ -49,8 +49,8 @@ INSERT_FILL_EVENT = """
 """
 INSERT_POSITION = """
     INSERT INTO positions (bot_id, symbol, position_id, side, size, quantity, avg_entry_price, cost_basis,
-        entry_notional, fees, current_price, unrealized_pnl, unrealized_pnl_pct, leverage, strategy, status, opened_at, opening_fill_id,
-        last_fill_id, last_fill_at, fill_count)
+        entry_notional, fees, current_price, unrealized_pnl, unrealized_pnl_pct, leverage, strategy, status, opened_at,
+        opening_fill_id, last_fill_id, last_fill_at, fill_count)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 1, 'bench', 'open', %s, %s, %s, %s, 1)
 """
 INSERT_TRADE = """

@@ -26,13 +26,14 @@ LEFT_BEHIND = """
         (SELECT count(*) FROM signals WHERE bot_id = b.bot_id),
         (SELECT count(*) FROM ingest_keys WHERE bot_id = b.bot_id), b.current_equity,
         (SELECT count(*) FROM account_balance WHERE bot_id = b.bot_id),
-        (SELECT count(*) FROM system_events WHERE bot_id = b.bot_id)
+        (SELECT count(*) FROM system_events WHERE bot_id = b.bot_id),
+        (SELECT count(*) FROM reconciliation_cases WHERE bot_id = b.bot_id)
     FROM bots b WHERE b.bot_id = %s
 """
 # Children before what they refer to.
 TABLES = (
     "fills", "order_events", "orders", "positions", "trades", "signals", "ingest_keys", "account_balance",
-    "system_events", "cash_flows", "bot_tokens", "bots",
+    "system_events", "reconciliation_cases", "risk_events", "cash_flows", "bot_tokens", "bots",
 )  # fmt: skip
 
 

@@ -89,12 +89,13 @@ class Script:
     _order: Order | None = None
 
     def fills(self, count: int) -> tuple[list[Order], list[Fill]]:
-        """Return the next fills, and the orders that must be there before them."""
+        """Return the next fills, and the orders that must be there before them. Orders are filled whole."""
+        if count % FILLS_PER_ORDER:
+            raise ValueError(f"{count} fills do not fill whole orders")
         orders, fills = [], []
-        for _ in range(count):
-            if self._filled % FILLS_PER_ORDER == 0:
-                orders.append(self.order())
-            fills.append(self.fill())
+        for _ in range(count // FILLS_PER_ORDER):
+            orders.append(self.order())
+            fills += [self.fill() for _ in range(FILLS_PER_ORDER)]
         return orders, fills
 
     def batch(self) -> list[Fact]:

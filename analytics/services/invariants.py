@@ -25,7 +25,7 @@ from bots.services.invariants.rows import not_finite
 METRICS_DUE = timedelta(hours=1)
 SNAPSHOTS_DUE = 2 * SLOT
 # Days whose inputs a full run hashes again; the newest day's inputs hold all trades, balances and flows before it.
-HASHED_DAYS = 7
+HASHED = timedelta(days=7)
 BOTS_AT_ONCE = 25
 
 WITHOUT_BOT = """
@@ -186,7 +186,7 @@ class Hashed(NamedTuple):
 
 def _inputs(since: datetime | None) -> Findings:
     """Hash the inputs of each bot's newest rows again: of one row in a sweep, of a week in a full run."""
-    rows = [Hashed(*row) for row in fetch(NEWEST, definition=DEFINITION, days=1 if since else HASHED_DAYS)]
+    rows = [Hashed(*row) for row in fetch(NEWEST, definition=DEFINITION, days=1 if since else HASHED.days)]
     unlike = _bots_in_other_currencies()
     by_bot: dict[str, list[Hashed]] = defaultdict(list)
     for row in rows:
@@ -228,18 +228,19 @@ def _different(bots: Sequence[BotRow], rows: Mapping[str, list[Hashed]]) -> list
 def _hashed_differently(
     bots: Sequence[BotRow], rows: Mapping[str, list[Hashed]]
 ) -> Iterator[tuple[Hashed, str | None]]:
-    wanted = {bot: rows[bot.bot_id] for bot in bots}
-    days = sorted({row.date for some in wanted.values() for row in some})
-    histories = histories_read(list(wanted), last_day=days[-1])
-    for day in days:
-        samples_read(histories, first_day=day, last_day=day)
-        for bot, some in wanted.items():
-            for row in some:
-                if row.date == day:
-                    is_there = bot.first_day is not None and day >= bot.first_day
-                    now = inputs_hash(day_inputs(histories[bot.bot_id], day)) if is_there else None
-                    if now != row.inputs_hash:
-                        yield row, now
+    days = sorted({row.date for bot in bots for row in rows[bot.bot_id]})
+    histories = histories_read(bots, last_day=days[-1])
+    while days:
+        # Samples of a week at a time; the newest rows of bots that ended long ago lie far apart.
+        week = [day for day in days if day < days[0] + HASHED]
+        days = days[len(week) :]
+        samples_read(histories, first_day=week[0], last_day=week[-1])
+        for bot in bots:
+            for row in (row for row in rows[bot.bot_id] if row.date in week):
+                is_there = bot.first_day is not None and row.date >= bot.first_day
+                now = inputs_hash(day_inputs(histories[bot.bot_id], row.date)) if is_there else None
+                if now != row.inputs_hash:
+                    yield row, now
 
 
 _definition = {"definition": DEFINITION}

@@ -3,11 +3,14 @@
 from csp.decorators import csp_replace
 from django.contrib.auth.decorators import login_required
 from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from bots.live.series import candle_series
 
 CHARTS = {
     "uplot": {"style": "npm/uplot/uPlot.min.css", "script": "npm/uplot/uPlot.iife.min.js"},
@@ -24,12 +27,21 @@ LOGO_STYLE = "'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='"
 @csp_replace({"script-src": ["'self'"], "style-src": ["'self'", LOGO_STYLE]})
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show the control room to any signed-in person; what it shows comes over /ws/live/."""
-    return render(request, "dashboard/dashboard.html", {"charts": installed_charts(), "addresses": addresses()})
+    charts = installed_charts()
+    series = [name._asdict() for name in candle_series()] if "candles" in charts else []
+    return render(
+        request, "dashboard/dashboard.html", {"charts": charts, "addresses": addresses(), "series": series}
+    )
 
 
 def installed_charts() -> dict[str, dict[str, str]]:
     """Return the files of each chart library that is installed; the page works without."""
-    return {name: files for name, files in CHARTS.items() if finders.find(files["script"])}
+    return {name: files for name, files in CHARTS.items() if _is_served(files["script"])}
+
+
+def _is_served(path: str) -> bool:
+    """Whether a static file is there, collected or not."""
+    return finders.find(path) is not None or staticfiles_storage.exists(path)
 
 
 def addresses() -> dict[str, str]:

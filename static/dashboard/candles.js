@@ -1,69 +1,73 @@
-// Candles of one symbol with entries and exits; drawn when lightweight-charts is installed.
+// Candles of one series with entries and exits; drawn when lightweight-charts is installed.
 
 import { read } from "./api.js";
 import { find, make, reconcile, setText } from "./dom.js";
 import * as format from "./format.js";
 
-const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d"];
 const CANDLES = 300;
-const SECONDS = { m: 60, h: 3600, d: 86400 };
+const REFRESH_MS = 10000;
+const SECONDS = { m: 60, h: 3600, d: 86400, w: 604800 };
 
 export class CandleChart {
   constructor(store, filters) {
-    Object.assign(this, { store, filters, chosen: "", drawn: "" });
+    Object.assign(this, { store, filters, chosen: "", drawn: null, chart: null });
     this.panel = find("#candles");
     if (!this.panel) return;
-    this.select = find("#candles-symbol");
+    this.all = JSON.parse(find("#series").textContent).map((one) => ({ ...one, key: `${one.exchange}/${one.symbol}/${one.interval}` }));
+    this.all.sort((one, other) => (one.symbol < other.symbol ? -1 : one.symbol > other.symbol ? 1 : lengthOf(one.interval) - lengthOf(other.interval)));
+    this.select = find("#candles-series");
     this.select.addEventListener("change", () => {
       this.chosen = this.select.value;
-      this.load();
+      this.show();
     });
     find("#candles-now").addEventListener("click", () => this.chart?.timeScale().scrollToRealTime());
-    document.addEventListener("theme", () => this.chart?.applyOptions(this.look()));
+    document.addEventListener("theme", () => this.restyle());
+    setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
   }
 
-  get symbol() {
-    const known = [...this.store.prices.keys()].sort();
-    const held = [...this.store.positions.values()].map((row) => row.symbol).sort();
-    return this.filters.values.symbol || (known.includes(this.chosen) ? this.chosen : "") || held[0] || known[0] || "";
+  // What to draw: the series somebody chose, else the first of a symbol that is held, else the first there is.
+  get series() {
+    const symbol = this.filters.values.symbol;
+    const fitting = symbol ? this.all.filter((one) => one.symbol === symbol) : this.all;
+    const held = new Set([...this.store.positions.values()].map((row) => row.symbol));
+    return fitting.find((one) => one.key === this.chosen) ?? (this.drawn && fitting.includes(this.drawn) ? this.drawn : null) ??
+      fitting.find((one) => held.has(one.symbol)) ?? fitting[0] ?? null;
   }
 
-  // Follow the symbols that are known; draw when there is another one to show.
   show() {
     if (!this.panel) return;
-    const symbol = this.symbol;
-    const symbols = [...new Set([...this.store.prices.keys(), ...(symbol ? [symbol] : [])])].sort();
-    reconcile(this.select, symbols, { key: (name) => name, create: (name) => make("option", { value: name }, name), update: () => {} });
-    if (symbol && this.select.value !== symbol) this.select.value = symbol;
-    if (symbol !== this.drawn) this.load();
+    const series = this.series;
+    reconcile(this.select, this.all, {
+      key: (one) => one.key,
+      create: (one) => make("option", { value: one.key }, `${one.symbol} ${one.interval}, ${one.exchange}`),
+      update: () => {},
+    });
+    this.select.hidden = this.all.length === 0;
+    if (series && this.select.value !== series.key) this.select.value = series.key;
+    if (series !== this.drawn) this.load(series);
     else this.tick();
   }
 
-  async load() {
-    const symbol = (this.drawn = this.symbol);
-    if (!symbol) return this.say("No prices yet: they come with the first POST /prices of a bot.");
+  async load(series) {
+    this.drawn = series;
+    if (!series) {
+      const symbol = this.filters.values.symbol;
+      this.say(symbol ? `No candles of ${symbol} are stored.` : "No candles are stored yet; bots bring them with POST /api/v1/candles.");
+      return;
+    }
     try {
-      const series = await this.firstSeries(symbol);
-      if (symbol !== this.drawn) return undefined;
-      if (!series) return this.say(`No candles of ${symbol} are stored; bots bring them with POST /candles.`);
-      this.draw(symbol, series, await this.trades(symbol));
+      const [rows, trades] = await Promise.all([this.read(CANDLES), this.trades(series.symbol)]);
+      if (series === this.drawn) this.draw(rows, trades);
     } catch {
+      this.drawn = null;
       this.say("The candles cannot be read right now.");
     }
-    return undefined;
   }
 
-  // The finest series that is stored for the symbol on the exchange of a bot.
-  async firstSeries(symbol) {
-    const exchanges = [...new Set([...this.store.bots.values()].map((bot) => bot.exchange).filter(Boolean))];
-    for (const exchange of exchanges) {
-      for (const interval of INTERVALS) {
-        const start = new Date(this.store.now() - CANDLES * lengthOf(interval) * 1000).toISOString();
-        const answer = await read("candles", { exchange, symbol, interval, start, limit: CANDLES });
-        if (answer.rows.length > 1) return { interval, rows: answer.rows.map((row) => candle(answer.columns, row)) };
-      }
-    }
-    return null;
+  async read(limit) {
+    const { exchange, symbol, interval } = this.drawn;
+    const answer = await read("candles", { exchange, symbol, interval, limit });
+    return answer.rows.map((row) => candle(answer.columns, row));
   }
 
   async trades(symbol) {
@@ -71,83 +75,102 @@ export class CandleChart {
     return answer.items;
   }
 
+  // New candles come without a message; look for them now and then.
+  async refresh() {
+    const series = this.drawn;
+    if (!series || !this.line || !this.last) return;
+    try {
+      const rows = await this.read(2);
+      if (series === this.drawn) for (const row of rows) this.put(row);
+    } catch {
+      // The next round tries again; the chart says by its last candle how old it is.
+    }
+  }
+
   say(text) {
     find("#candles-chart").hidden = true;
     find("#candles-empty").hidden = false;
     setText(find("#candles-empty"), text);
-    setText(find("#candles-name"), "");
     setText(find("#candles-legend"), "");
   }
 
-  draw(symbol, { interval, rows }, trades) {
+  draw(rows, trades) {
+    const { createChart, CandlestickSeries, createSeriesMarkers } = window.LightweightCharts ?? {};
+    if (!createChart || rows.length === 0) return;
     const box = find("#candles-chart");
     box.hidden = false;
     find("#candles-empty").hidden = true;
-    setText(find("#candles-name"), `${symbol}, ${interval}, UTC`);
-    this.length = lengthOf(interval);
-    this.last = rows[rows.length - 1];
-    const { createChart, CandlestickSeries, createSeriesMarkers } = window.LightweightCharts ?? {};
-    if (!createChart) return;
     if (!this.chart) {
-      this.chart = createChart(box, { autoSize: true, ...this.look() });
-      this.series = this.chart.addSeries(CandlestickSeries, {});
-      this.markers = createSeriesMarkers(this.series, []);
-      this.chart.subscribeCrosshairMove((point) => this.legend(point.seriesData?.get(this.series)));
+      this.chart = createChart(box, { autoSize: true, ...look() });
+      this.line = this.chart.addSeries(CandlestickSeries, colours());
+      this.markers = createSeriesMarkers(this.line, []);
+      this.chart.subscribeCrosshairMove((point) => this.legend(point.seriesData?.get(this.line)));
     }
-    this.series.applyOptions({ ...this.colours(), priceFormat: { type: "price", ...places(this.last.close) } });
-    this.series.setData(rows);
+    this.last = rows[rows.length - 1];
+    this.line.applyOptions({ priceFormat: { type: "price", ...places(this.last.close) } });
+    this.line.setData(rows);
     this.markers.setMarkers(marks(trades, rows));
     this.chart.timeScale().fitContent();
     this.legend(null);
   }
 
-  // A price after the last candle moves it, or begins the next one.
-  tick() {
-    const price = this.store.prices.get(this.drawn);
-    if (!price || !this.series || !this.last) return;
-    const value = Number(price.price);
-    const seconds = Math.floor(Date.parse(price.timestamp) / 1000);
-    const time = seconds - (seconds % this.length);
-    if (time < this.last.time) return;
-    const from = time === this.last.time ? this.last : { open: value, high: value, low: value };
-    this.last = { time, open: from.open, high: Math.max(from.high, value), low: Math.min(from.low, value), close: value };
-    this.series.update(this.last);
+  put(row) {
+    if (row.time < this.last.time) return;
+    this.last = row;
+    this.line.update(row);
     this.legend(null);
+  }
+
+  // A price moves the last candle or begins the next; one of another time, as in a replay, has no place here.
+  tick() {
+    const price = this.store.prices.get(this.drawn?.symbol);
+    if (!price || !this.line || !this.last) return;
+    const length = lengthOf(this.drawn.interval);
+    const seconds = Math.floor(Date.parse(price.timestamp) / 1000);
+    const time = seconds - (seconds % length);
+    if (time < this.last.time || time > this.last.time + 2 * length) return;
+    const value = Number(price.price);
+    const from = time === this.last.time ? this.last : { open: value, high: value, low: value };
+    this.put({ time, open: from.open, high: Math.max(from.high, value), low: Math.min(from.low, value), close: value });
   }
 
   legend(point) {
     const shown = point ?? this.last;
     if (!shown) return;
     const date = new Date(shown.time * 1000);
-    const figures = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${format.price(String(shown[name]))}`);
-    setText(find("#candles-legend"), `${format.isoSeconds(date).slice(0, 16)}Z  ${figures.join("  ")}`);
+    const figures = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${format.price(shown[name].toFixed(8))}`);
+    setText(find("#candles-legend"), `${format.isoSeconds(date).slice(0, 16)}Z   ${figures.join("   ")}`);
     find("#candles-legend").title = `${date.toLocaleString()} here`;
   }
 
-  colours() {
-    const style = getComputedStyle(document.documentElement);
-    const [up, down] = [style.getPropertyValue("--up").trim(), style.getPropertyValue("--down").trim()];
-    return { upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down };
+  restyle() {
+    this.chart?.applyOptions(look());
+    this.line?.applyOptions(colours());
   }
+}
 
-  look() {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    this.series?.applyOptions(this.colours());
-    return {
-      layout: { background: { color: "transparent" }, textColor: colour("--muted"), attributionLogo: true, fontSize: 11 },
-      grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
-      rightPriceScale: { borderColor: colour("--line") },
-      timeScale: { borderColor: colour("--line"), timeVisible: true, secondsVisible: false },
-      localization: { timeFormatter: (seconds) => format.isoSeconds(new Date(seconds * 1000)).slice(0, 16) + "Z" },
-    };
-  }
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function colours() {
+  const [up, down] = [colour("--up"), colour("--down")];
+  return { upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down };
+}
+
+function look() {
+  return {
+    layout: { background: { color: "transparent" }, textColor: colour("--muted"), attributionLogo: true, fontSize: 11 },
+    grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
+    rightPriceScale: { borderColor: colour("--line") },
+    timeScale: { borderColor: colour("--line"), timeVisible: true, secondsVisible: false },
+    localization: { timeFormatter: (seconds) => format.isoSeconds(new Date(seconds * 1000)).slice(0, 16) + "Z" },
+  };
 }
 
 function lengthOf(interval) {
-  return Number(interval.slice(0, -1)) * SECONDS[interval.slice(-1)];
+  return Number(interval.slice(0, -1)) * (SECONDS[interval.slice(-1)] ?? 60);
 }
 
+// The chart draws pixels; it needs no exact decimals.
 function candle(columns, row) {
   const at = (name) => row[columns.indexOf(name)];
   const [open, high, low, close] = ["open", "high", "low", "close"].map((name) => Number(at(name)));
@@ -161,14 +184,17 @@ function places(value) {
 }
 
 function marks(trades, rows) {
-  const first = rows[0].time;
+  const [first, last] = [rows[0].time, rows[rows.length - 1].time + 86400];
   const found = [];
+  const add = (at, mark) => {
+    const time = Date.parse(at) / 1000;
+    if (time >= first && time <= last) found.push({ time, ...mark });
+  };
   for (const trade of trades) {
     const isLong = trade.side === "long";
-    const entry = Date.parse(trade.entry_time) / 1000;
-    if (entry >= first) found.push({ time: entry, position: isLong ? "belowBar" : "aboveBar", shape: isLong ? "arrowUp" : "arrowDown", color: isLong ? "#08a15a" : "#d8453b", text: trade.side });
-    const exit = trade.exit_time ? Date.parse(trade.exit_time) / 1000 : 0;
-    if (exit >= first) found.push({ time: exit, position: isLong ? "aboveBar" : "belowBar", shape: "circle", color: "#7a8794", text: "exit" });
+    const [entry, exit] = isLong ? ["belowBar", "aboveBar"] : ["aboveBar", "belowBar"];
+    add(trade.entry_time, { position: entry, shape: isLong ? "arrowUp" : "arrowDown", color: colour(isLong ? "--up" : "--down"), text: trade.side });
+    if (trade.exit_time) add(trade.exit_time, { position: exit, shape: "circle", color: colour("--muted"), text: "exit" });
   }
   return found.sort((one, other) => one.time - other.time);
 }

@@ -98,7 +98,7 @@ export function showPrices(store) {
         const moved = item.dataset.price ? Number(price.price) - Number(item.dataset.price) : 0;
         const look = { text: format.price(price.price), arrow: moved > 0 ? "▲" : moved < 0 ? "▼" : "", tone: "" };
         showPnl(value, look, `${symbol} ${format.full(price.price)}`);
-        if (moved) flash(item, moved);
+        if (moved) flash(value, moved);
         item.dataset.price = price.price;
       }
       item.classList.toggle("is-stale", seconds > STALE_SECONDS);

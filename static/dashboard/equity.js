@@ -5,7 +5,9 @@ import { find, make, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const PAGE = 1000;
-const MOST_PAGES = 3;
+// One snapshot each five minutes: up to this many days all of them are read, beyond that one for each slice.
+const WHOLE_DAYS = 7;
+const SLICES = 60;
 const REFRESH_MS = 60000;
 
 export class EquityChart {
@@ -20,11 +22,12 @@ export class EquityChart {
     }
     document.addEventListener("theme", () => this.draw());
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(find("#equity-chart"));
-    setInterval(() => document.hidden || this.load(), REFRESH_MS);
+    setInterval(() => document.hidden || this.days > WHOLE_DAYS || this.load(), REFRESH_MS);
   }
 
   choose(days) {
     this.days = days;
+    this.hasChosen = true;
     for (const button of this.panel.querySelectorAll("[data-days]")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.days) === days));
     }
@@ -36,25 +39,48 @@ export class EquityChart {
     if (!this.panel) return;
     const groups = Object.values(this.store.totals?.by_currency ?? {});
     this.currency = [...groups].sort((one, other) => other.bots - one.bots)[0]?.currency ?? null;
+    const asked = this.days;
+    let rows;
     try {
-      this.rows = this.currency ? await this.readAll() : [];
+      rows = this.currency ? await this.readAll() : [];
     } catch {
-      this.rows = null;
+      rows = null;
     }
+    if (asked !== this.days) return;
+    this.rows = rows;
     this.draw();
+    if (rows?.length < 2 && this.currency && !this.hasChosen) this.choose(60);
   }
 
   async readAll() {
-    const start = new Date(this.store.now() - this.days * 86400000).toISOString();
+    const now = this.store.now();
+    const start = now - this.days * 86400000;
+    if (this.days > WHOLE_DAYS) return this.readSlices(start, now);
     const rows = [];
     let cursor = "";
-    for (let page = 0; page < MOST_PAGES; page += 1) {
-      const answer = await read("portfolio/snapshots", { start, currency: this.currency, limit: PAGE, cursor });
+    do {
+      const answer = await this.ask({ start, limit: PAGE, cursor });
       rows.push(...answer.items);
       cursor = answer.next;
-      if (!cursor) break;
-    }
+    } while (cursor);
     return rows.reverse();
+  }
+
+  // The newest snapshot of each slice; neighbours are asked together, a few at a time.
+  async readSlices(start, now) {
+    const length = (now - start) / SLICES;
+    const rows = [];
+    for (let first = 0; first < SLICES; first += 6) {
+      const asked = [0, 1, 2, 3, 4, 5].map((step) => start + (first + step) * length);
+      const answers = await Promise.all(asked.map((from) => this.ask({ start: from, end: from + length, limit: 1 })));
+      for (const answer of answers) rows.push(...answer.items);
+    }
+    return rows;
+  }
+
+  ask({ start, end, ...query }) {
+    const times = { start: new Date(start).toISOString(), end: end && new Date(end).toISOString() };
+    return read("portfolio/snapshots", { ...times, currency: this.currency, ...query });
   }
 
   size() {

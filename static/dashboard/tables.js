@@ -108,23 +108,24 @@ export function positionColumns(store, addresses) {
       },
     },
     {
-      name: "pnl", label: "Unrealised", isNumber: true, look: "pnl", order: (row) => figure(row.unrealized_pnl),
+      name: "pnl", label: "Unrealised", isNumber: true, order: (row) => figure(row.unrealized_pnl),
       title: "Unrealised P&L, gross, at the mark",
       cell: (cell, row) =>
-        showPnl(cell, format.pnl(row.unrealized_pnl), format.full(row.unrealized_pnl, quote(row))),
+        profit(cell, format.pnl(row.unrealized_pnl), format.full(row.unrealized_pnl, quote(row))),
     },
     {
-      name: "share", label: "%", isNumber: true, look: "pnl", order: (row) => figure(row.unrealized_pnl_pct),
+      name: "share", label: "%", isNumber: true, order: (row) => figure(row.unrealized_pnl_pct),
       title: "Unrealised P&L as a share of the cost",
-      cell: (cell, row) => showPnl(cell, format.pnl(row.unrealized_pnl_pct, format.percent), `${row.unrealized_pnl_pct ?? "unknown"} of the cost basis`),
+      cell: (cell, row) =>
+        profit(cell, format.pnl(row.unrealized_pnl_pct, format.percent), `${row.unrealized_pnl_pct ?? "unknown"} of the cost basis`),
     },
     number("fees", "Fees", (row) => row.fees, format.money, quote),
     {
       name: "opened", label: "Opened", isNumber: true, order: (row) => row.opened_at,
       title: "When it was opened, UTC; its age below",
       cell: (cell, row) => {
-        if (!cell.firstElementChild) cell.append(make("time"), " ", make("span", { class: "sub" }));
-        const [time, age] = cell.children;
+        if (!cell.firstElementChild) cell.append(make("span", {}, make("time"), " ", make("span", { class: "sub" })));
+        const [time, age] = cell.firstElementChild.children;
         const moment = format.moment(row.opened_at);
         setText(time, moment.text.slice(5, 16));
         setTitle(time, moment.title);
@@ -132,6 +133,12 @@ export function positionColumns(store, addresses) {
       },
     },
   ];
+}
+
+// A profit inside a cell, in a box of its own, so that a card can set it apart from its label.
+function profit(cell, look, title) {
+  if (!cell.firstElementChild) cell.append(make("span", { class: "pnl" }));
+  showPnl(cell.firstElementChild, look, title);
 }
 
 function number(name, label, value, show, unit) {
@@ -191,11 +198,11 @@ export function botColumns(store, addresses) {
     },
     number("equity", "Equity", (bot) => bot.current_equity, format.money, (bot) => bot.currency),
     {
-      name: "today", label: "Realised today", isNumber: true, look: "pnl", order: (bot) => figure(bot.realized_today),
+      name: "today", label: "Realised today", isNumber: true, order: (bot) => figure(bot.realized_today),
       title: "Net P&L of round trips that ended since 00:00 UTC",
       cell: (cell, bot) => {
         const others = bot.excluded_currencies?.length ? `; without ${bot.excluded_currencies.join(", ")}` : "";
-        showPnl(cell, format.pnl(bot.realized_today), format.full(bot.realized_today, bot.currency) + others);
+        profit(cell, format.pnl(bot.realized_today), format.full(bot.realized_today, bot.currency) + others);
       },
     },
     {

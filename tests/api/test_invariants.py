@@ -30,7 +30,9 @@ def test_the_last_report_is_shown_until_a_run_is_asked_for(bot: Bot) -> None:
     assert run.status_code == 200
     found = run.json()["invariants"]["I05_order_fees_are_sum_of_fill_fees"]
     assert (run.json()["ok"], found["count"]) == (False, 1)
-    assert found["rows"] == [{"kind": "order", "bot_id": "api_001", "id": order.order_id, "stored": "1", "sum_of_fills": "0"}]
+    assert found["rows"] == [
+        {"kind": "order", "bot_id": "api_001", "id": order.order_id, "stored": "1", "sum_of_fills": "0"}
+    ]
     assert viewer.get("/invariants").json() == run.json()
 
 

@@ -134,7 +134,7 @@ def _round_trips(bot: Bot) -> None:
 
 
 def _ended_orders(bot: Bot) -> None:
-    """Told statuses: partly filled and cancelled, cancelled and filled later, told filled without its fills, stale news."""
+    """Partly filled and cancelled, cancelled and filled later, told filled without its fills, stale news."""
     place(bot, "c1", "buy", "2", symbol="ETHUSDT", order_type="limit", price="3000")
     tell(bot, "c1", status="submitted", at=at(9))
     add_fill(bot, "e1", "c1", "3000", "0.5", 10)

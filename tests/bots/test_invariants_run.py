@@ -29,10 +29,12 @@ from bots.models import Position
 from bots.services.invariants.base import SHOWN, Findings, Invariant
 from bots.services.invariants.replay import Chain
 from bots.services.invariants.run import invariants, invariants_run, invariants_sweep, last_report
+from bots.services.rebuild import ledger_rebuild
 from bots.services.registry import bot_update
-from tests.bots.ledger_tools import add_fill, place
+from tests.bots.ledger_tools import add_fill, at, place, tell
 from tests.bots.rich_ledger import Ledger, execute, ledger, registered, scratch  # noqa: F401 (fixtures)
 from tests.ledger_checks import assert_ledger_holds
+from tradingdb.lib.errors import Conflict
 
 pytestmark = pytest.mark.django_db
 
@@ -364,3 +366,36 @@ def test_every_invariant_stands_in_the_documentation() -> None:
 
     assert [one.name for one in invariants() if f"`{one.name}`" not in text] == []
     assert [one.meaning for one in invariants() if one.meaning not in text] == []
+
+
+# --- any life of orders
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_bots_report_the_ledger_holds_and_follows_its_fills(db: None, seed: int) -> None:
+    source = random.Random(seed)
+    bot = registered(f"any_{seed}")
+    for number in range(70):
+        order_id, minute = f"o{source.randrange(20)}", source.randint(0, 40)
+        try:
+            match source.choice(["order", "fill", "fill", "news"]):
+                case "order":
+                    status = source.choice([None, None, "submitted", "cancelled", "filled", "rejected", "untriggered"])
+                    told = {"status": status, "symbol": source.choice(["BTCUSDT", "ETHUSDT", "XRPUSDT"])}
+                    place(bot, order_id, source.choice(["buy", "sell"]), str(source.randint(1, 6)), **told)
+                case "fill":
+                    fee = {
+                        "fee": source.choice([None, "0.1", "-0.01"]),
+                        "fee_currency": source.choice([None, "BTC", "DOGE"]),
+                    }
+                    price, quantity = str(source.randint(90, 110)), str(source.randint(1, 4))
+                    add_fill(bot, f"f{number:02}", order_id, price, quantity, minute, **fee)
+                case "news":
+                    status = source.choice(["submitted", "cancelled", "filled", "partially_filled", "expired"])
+                    tell(bot, order_id, status=status, at=at(minute))
+        except Conflict:
+            # Another order under the same id.
+            continue
+
+    assert_ledger_holds()
+    assert ledger_rebuild(check=True).differences == []

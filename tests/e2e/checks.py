@@ -2,16 +2,19 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from tests.e2e.running import PATIENCE, Running, every_page
+from tests.e2e.running import Running, every_page
 from tests.e2e.writers import Write
 from tradingdb.services.processes import wait_until
 
 EXACT = Context(prec=160)
 ZERO = Decimal(0)
+Figures = list[tuple[Any, ...]]
+# How long Redis may say something old after it was away; a guard, as everywhere here.
+REPAIR = 30.0
 
 OPEN = "SELECT {} FROM trading.positions WHERE status IN ('open', 'partially_closed') ORDER BY position_id"
 
@@ -78,13 +81,13 @@ def assert_ledger_is_clean(instance: Running) -> None:
         assert instance.sql(f"SELECT count(*) FROM trading.{table}") == [(0,)], table
 
 
-def open_positions(instance: Running) -> list[tuple[Any, ...]]:
+def open_positions(instance: Running) -> Figures:
     """What PostgreSQL holds open: id, bot, symbol, side, size, average price, version."""
     columns = "position_id, bot_id, symbol, side, size, avg_entry_price, version"
     return instance.sql(OPEN.format(columns))
 
 
-def _figures(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def _figures(rows: Iterable[dict[str, Any]]) -> Figures:
     """The same of positions as they travel."""
     return sorted(
         (
@@ -95,8 +98,11 @@ def _figures(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
     )  # fmt: skip
 
 
-def redis_positions(instance: Running) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """What Redis holds open: the rows of the live layer, and (bot, symbol, id, size) of the keys of seed 000."""
+def redis_positions(instance: Running, bot_ids: Collection[str] = ()) -> tuple[Figures, Figures]:
+    """What Redis holds open: the rows of the live layer, and (bot, symbol, id, size) of the keys of seed 000.
+
+    bot_ids: of these bots alone.
+    """
     client = instance.redis()
     try:
         rows = [json.loads(text) for text in client.hvals("live:positions")]
@@ -107,6 +113,9 @@ def redis_positions(instance: Running) -> tuple[list[tuple[Any, ...]], list[tupl
             keys.append((bot_id, symbol, seed["position_id"], Decimal(seed["size"])))
     finally:
         client.close()
+    if bot_ids:
+        rows = [row for row in rows if row["bot_id"] in bot_ids]
+        keys = [key for key in keys if key[0] in bot_ids]
     return _figures(rows), sorted(keys)
 
 
@@ -124,9 +133,11 @@ def assert_all_show_the_same(instance: Running, staff_token: str) -> None:
     assert_redis_agrees(instance)
 
 
-def assert_redis_agrees(instance: Running) -> None:
+def assert_redis_agrees(instance: Running, bot_ids: Collection[str] = ()) -> None:
     """Redis comes to hold exactly the open positions of PostgreSQL, however long it was away."""
-    stored = sorted(open_positions(instance))
+    stored = sorted(row for row in open_positions(instance) if not bot_ids or row[1] in bot_ids)
     wanted = stored, sorted((row[1], row[2], row[0], row[4]) for row in stored)
-    if not wait_until(lambda: redis_positions(instance) == wanted, PATIENCE / 2, pause=0.5):
-        assert redis_positions(instance) == wanted
+    wait_until(lambda: redis_positions(instance, bot_ids) == wanted, REPAIR, pause=0.5)
+    rows, keys = redis_positions(instance, bot_ids)
+    assert rows == wanted[0]
+    assert keys == wanted[1]

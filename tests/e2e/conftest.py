@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.running import Running
-from tradingdb.services.state import StateDir, free_port
+pytest.register_assert_rewrite("tests.e2e.checks")
+
+from tests.e2e.running import Running  # noqa: E402
+from tradingdb.services.state import StateDir, free_port  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")

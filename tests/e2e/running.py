@@ -107,7 +107,7 @@ class Running:
         old = self.process(name)
         os.kill(old.pid, signal.SIGKILL)
         assert wait_until(lambda: self.state.process(name) not in (None, old), PATIENCE), f"{name} stays dead"
-        assert wait_until(self.is_ready, PATIENCE), f"not ready after {name} was killed:\n{self.state.last_lines('web')}"
+        assert wait_until(self.is_ready, PATIENCE), f"{name} was killed:\n{self.state.last_lines('web')}"
 
     def log_sizes(self) -> dict[str, int]:
         """How long each of our logs is now."""

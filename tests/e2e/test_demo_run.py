@@ -48,7 +48,7 @@ def test_the_demo_trades_through_kills_and_its_books_are_the_ledgers(
     instance: Running, staff_token: str, demo: "subprocess.Popen[bytes]"
 ):
     began = datetime.now(UTC)
-    sizes = {name: 0 for name in LOGS}
+    sizes = dict.fromkeys(LOGS, 0)
 
     assert wait_until(lambda: len(traders_since(instance, began)) >= 2, PATIENCE), "two bots have not traded"
     assert {name: log_complaints(instance.log_since(name, sizes)) for name in LOGS} == {name: [] for name in LOGS}

@@ -1,4 +1,4 @@
-"""Bots that never stop writing: each tells a history it knows, again and again under the same id, until acknowledged."""
+"""Bots that never stop writing: each tells a history it knows, every write under its own id until acknowledged."""
 
 import random
 import threading
@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.running import Running
-from tradingdb_client import Client, ClientError, Pace, Unavailable
+from tradingdb_client import Client, Pace, Unavailable
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 # A bot's pause between two writes: the point is that they go on, not that they are many.
@@ -145,9 +145,8 @@ class ClientWriter(Writer):
 
     def tell(self) -> None:
         pace = Pace(first=0.05, longest=0.5)
-        with Client(
-            self.instance.base_url, self.token, timeout=5, retries=1, spool=self.spool, pace=pace
-        ) as client:  # fmt: skip
+        url = self.instance.base_url
+        with Client(url, self.token, timeout=5, retries=1, spool=self.spool, pace=pace) as client:
             calls = {"signal": client.signal, "fill": client.fill, "balance": client.balance}
             calls |= {"event": lambda **event: client.events([event]), "order": client.order}  # type: ignore[dict-item]
             for write in self.writes():
@@ -167,6 +166,3 @@ class ClientWriter(Writer):
                 return
             self.unanswered += 1
             time.sleep(0.05)
-
-
-__all__ = ["ClientError", "ClientWriter", "RawWriter", "Write", "Writer"]

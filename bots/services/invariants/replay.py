@@ -143,7 +143,7 @@ def _differences_of_bot(bot_id: str, symbols: list[str]) -> Iterator[dict[str, A
 
 
 def _chains(params: dict[str, Any]) -> Iterator[tuple[str, Chain | None]]:
-    """Yield each symbol's chain, None for one that cannot be worked out; fills are read in pieces, whatever their number."""
+    """Yield each symbol's chain, None for one that cannot be worked out. Fills are read in pieces."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(FILLS, params)
         rows = (row for piece in iter(lambda: cursor.fetchmany(FETCH), []) for row in piece)

@@ -55,7 +55,7 @@ def invariants_run(*, since: datetime | None = None) -> Report:
 
 
 def _ask(one: Invariant, since: datetime | None) -> Findings:
-    """Ask one invariant; a column in which the question cannot even be asked, such as a text for a number, breaks it."""
+    """Ask one invariant. Rows of which it cannot even be asked, such as a word for a number, break it."""
     try:
         with transaction.atomic():
             return one.find(since)
