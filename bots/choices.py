@@ -167,8 +167,11 @@ class FactKind(models.TextChoices):
 
 
 class ParkedState(models.TextChoices):
+    """Waiting for its order, applied with it, or found to be a fact the ledger has already (kept as a conflict)."""
+
     PARKED = "parked"
     APPLIED = "applied"
+    REFUSED = "refused"
 
 
 class ConflictStatus(models.TextChoices):

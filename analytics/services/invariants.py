@@ -59,13 +59,15 @@ DAYS = """
         GROUP BY 1, 2
     )
 """
-# Only rows that differ are looked at more closely: did a fact come after they were computed?
-SETTLED = """
+# Only rows that differ are looked at more closely: did a fact come after they were computed, or just before and was
+# committed after?
+COMMIT_DELAY = "interval '1 second'"
+SETTLED = f"""
     NOT EXISTS (
-        SELECT 1 FROM fills f WHERE f.bot_id = r.bot_id AND f.received_at > r.calculated_at
+        SELECT 1 FROM fills f WHERE f.bot_id = r.bot_id AND f.received_at > r.calculated_at - {COMMIT_DELAY}
             AND f.executed_at < (r.date + 1)::timestamp AT TIME ZONE 'UTC'
     ) AND NOT EXISTS (
-        SELECT 1 FROM trades t WHERE t.bot_id = r.bot_id AND t.updated_at > r.calculated_at
+        SELECT 1 FROM trades t WHERE t.bot_id = r.bot_id AND t.updated_at > r.calculated_at - {COMMIT_DELAY}
             AND t.exit_time < (r.date + 1)::timestamp AT TIME ZONE 'UTC'
     )
 """
@@ -158,21 +160,24 @@ NEWEST = """
     WHERE age <= %(days)s ORDER BY bot_id, date
 """
 TRADED_SYMBOLS = """
-    SELECT DISTINCT t.bot_id, t.symbol, b.currency FROM trades t JOIN bots b USING (bot_id) WHERE t.exit_time IS NOT NULL
+    SELECT DISTINCT t.bot_id, t.symbol, b.currency FROM trades t JOIN bots b USING (bot_id)
+    WHERE t.exit_time IS NOT NULL
 """
 # As SETTLED, for every kind of fact that the inputs hold.
-STALE = """
+STALE = f"""
     SELECT w.bot_id, w.date FROM unnest(%(bots)s::text[], %(dates)s::date[]) AS w(bot_id, date)
     JOIN risk_metrics r ON r.bot_id = w.bot_id AND r.date = w.date AND r.definition = %(definition)s
-    CROSS JOIN LATERAL (SELECT (w.date + 1)::timestamp AT TIME ZONE 'UTC' AS end) e
+    CROSS JOIN LATERAL (
+        SELECT (w.date + 1)::timestamp AT TIME ZONE 'UTC' AS end, r.calculated_at - {COMMIT_DELAY} AS known_at
+    ) e
     WHERE EXISTS (SELECT 1 FROM fills f
-            WHERE f.bot_id = w.bot_id AND f.executed_at < e.end AND f.received_at > r.calculated_at)
+            WHERE f.bot_id = w.bot_id AND f.executed_at < e.end AND f.received_at > e.known_at)
         OR EXISTS (SELECT 1 FROM trades t
-            WHERE t.bot_id = w.bot_id AND t.exit_time < e.end AND t.updated_at > r.calculated_at)
+            WHERE t.bot_id = w.bot_id AND t.exit_time < e.end AND t.updated_at > e.known_at)
         OR EXISTS (SELECT 1 FROM account_balance a
-            WHERE a.bot_id = w.bot_id AND a."timestamp" < e.end AND a.created_at > r.calculated_at)
+            WHERE a.bot_id = w.bot_id AND a."timestamp" < e.end AND a.created_at > e.known_at)
         OR EXISTS (SELECT 1 FROM cash_flows c
-            WHERE c.bot_id = w.bot_id AND c.occurred_at < e.end AND c.created_at > r.calculated_at)
+            WHERE c.bot_id = w.bot_id AND c.occurred_at < e.end AND c.created_at > e.known_at)
 """
 
 

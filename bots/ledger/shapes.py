@@ -24,7 +24,8 @@ FILL = (
 POSITION = (
     "position_id", "bot_id", "symbol", "side", "status", "size", "quantity", "avg_entry_price", "cost_basis",
     "current_price", "realized_pnl", "unrealized_pnl", "total_pnl", "unrealized_pnl_pct", "fees", "leverage",
-    "stop_loss", "take_profit", "take_profit_levels", "trailing_stop", "strategy", "position_metadata", "fill_count", "version",
+    "stop_loss", "take_profit", "take_profit_levels", "trailing_stop",
+    "strategy", "position_metadata", "fill_count", "version",
     "opened_at", "closed_at", "last_updated", "marked_at",
 )  # fmt: skip
 TRADE = (

@@ -55,7 +55,7 @@ class ParkedFact(models.Model):
             one_of("state", ParkedState, name="parked_facts_valid_state"),
             models.CheckConstraint(
                 condition=Q(state=ParkedState.PARKED, applied_at__isnull=True)
-                | Q(state=ParkedState.APPLIED, applied_at__isnull=False),
+                | (~Q(state=ParkedState.PARKED) & Q(applied_at__isnull=False)),
                 name="parked_facts_applied_has_time",
             ),
         ]

@@ -79,7 +79,7 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
     }
     load = Sql(store.LOAD, keys)
     _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
-    seen = yield from _repeat(bot, fill, digest, row)
+    seen = yield from seen_before(bot, fill, digest, row)
     if seen is not None:
         return seen
     if row["order_id"] is None:
@@ -103,7 +103,7 @@ def park(bot: BotContext, kind: FactKind, fact_id: str, order_id: str, *, body: 
     return insert("parked_facts", values | {"content_hash": digest, "source": source}, suffix="")
 
 
-def _repeat(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan[Outcome | None]:
+def seen_before(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan[Outcome | None]:
     """Return the answer when the fill was seen before, None when it is new."""
     if row["seen_id"] is not None:
         if row["seen_hash"] is not None and bytes(row["seen_hash"]) == digest:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bots.choices import ControlLevel, FactKind, OrderIntent, OrderStatus
+from bots.choices import ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
 from bots.ledger.orders import lacks_fills, may_move, status_of
@@ -18,7 +18,7 @@ from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, bot_context
-from bots.services.fills import apply_fill, park, record_fill
+from bots.services.fills import apply_fill, park, record_fill, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
 from bots.services.permits import controls, restrictions_from
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update, within
@@ -30,7 +30,7 @@ PARKED = """
     SELECT id, kind, fact_id, body, content_hash, source FROM parked_facts
     WHERE bot_id = %(bot)s AND order_id = %(id)s AND state = 'parked' ORDER BY id
 """
-UNPARK = "UPDATE parked_facts SET state = 'applied', applied_at = %(now)s WHERE id = %(id)s"
+UNPARK = "UPDATE parked_facts SET state = %(state)s, applied_at = %(now)s WHERE id = %(id)s"
 KEY = "bot_id = %(k_bot)s AND order_id = %(k_id)s"
 SEEN_NEWS = """
     SELECT 1 FROM order_events WHERE bot_id = %(bot)s AND order_id = %(id)s AND content_hash = %(hash)s LIMIT 1
@@ -163,9 +163,10 @@ def _report_breach(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list
 
 def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) -> Plan[Outcome]:
     """Apply one parked fact to the order that has just been stored."""
-    yield [Sql(UNPARK, {"id": fact["id"], "now": now})]
+    done = {"id": fact["id"], "now": now}
     body, digest = fact["body"], bytes(fact["content_hash"])
     if fact["kind"] == FactKind.ORDER_UPDATE:
+        yield [Sql(UNPARK, done | {"state": ParkedState.APPLIED.value})]
         news = OrderNews(body=body, source=fact["source"], **_typed(body, OrderNews))
         return (yield from within(_apply_news(bot, news, digest=digest, now=now)))
     fill = NewFill(body=body, source=fact["source"], **_typed(body, NewFill))
@@ -177,6 +178,12 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
         "execution": fill.exchange_trade_id,
     }
     ((row,),) = yield [Sql(store.LOAD, keys)]
+    known = yield from within(seen_before(bot, fill, digest, row))
+    state = ParkedState.REFUSED if known else ParkedState.APPLIED
+    yield [Sql(UNPARK, done | {"state": state.value})]
+    if known:
+        # Its execution came meanwhile under another id: both bodies are kept, and the order is stored all the same.
+        return replace(known, error=None)
     return (yield from within(apply_fill(bot, fill, row, digest=digest, now=now)))
 
 

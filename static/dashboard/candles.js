@@ -139,8 +139,8 @@ export class CandleChart {
     if (!shown) return;
     const date = new Date(shown.time * 1000);
     const figures = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${format.price(shown[name].toFixed(8))}`);
-    setText(find("#candles-legend"), `${format.isoSeconds(date).slice(0, 16)}Z   ${figures.join("   ")}`);
-    find("#candles-legend").title = `${date.toLocaleString()} here`;
+    setText(find("#candles-legend"), `${format.isoSeconds(date).slice(5, 16)}Z  ${figures.join("  ")}`);
+    find("#candles-legend").title = `${format.isoSeconds(date)}\n${date.toLocaleString()} here`;
   }
 
   restyle() {

@@ -85,7 +85,8 @@ export class EquityChart {
 
   size() {
     const box = find("#equity-chart");
-    return { width: Math.max(200, box.clientWidth - 16), height: Math.max(120, box.clientHeight - 8) };
+    // The legend stands below the drawing.
+    return { width: Math.max(200, box.clientWidth - 16), height: Math.max(120, box.clientHeight - 48) };
   }
 
   draw() {
@@ -118,12 +119,18 @@ export class EquityChart {
       legend: { show: true },
       cursor: { points: { size: 6 } },
       scales: { x: { time: true } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) }],
+      axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => this.label(tick)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) }],
       series: [
-        { label: "UTC", value: (_, seconds) => (seconds === null ? "–" : format.isoSeconds(utc(seconds)).slice(5, 16)) },
+        { label: "Time, UTC", value: (_, seconds) => (seconds === null ? "–" : format.isoSeconds(utc(seconds)).slice(5, 16)) },
         { label: "Equity", stroke: colour("--accent"), width: 1.5, fill: colour("--accent-soft"), value: (_, value) => (value === null ? "–" : format.money(value.toFixed(2))) },
       ],
     };
+  }
+
+  // A day in a long range, the time of day in a short one; UTC.
+  label(seconds) {
+    const text = format.isoSeconds(new Date(seconds * 1000));
+    return this.days > 1 ? text.slice(5, 10) : text.slice(11, 16);
   }
 
   list(rows) {

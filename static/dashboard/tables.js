@@ -78,8 +78,7 @@ export function positionColumns(store, addresses) {
     {
       name: "symbol", label: "Symbol", look: "wide title", order: (row) => row.symbol,
       cell: (cell, row) => {
-        if (!cell.firstElementChild) cell.append(make("a", { class: "name" }), " ", make("span", { class: "side" }));
-        const [anchor, side] = cell.children;
+        const [anchor, side] = stack(cell, ["a", "name"], ["span", "side"]);
         const href = `${addresses.positions}?q=${encodeURIComponent(row.position_id)}`;
         if (anchor.getAttribute("href") !== href) anchor.setAttribute("href", href);
         setText(anchor, row.symbol);
@@ -109,23 +108,20 @@ export function positionColumns(store, addresses) {
     },
     {
       name: "pnl", label: "Unrealised", isNumber: true, order: (row) => figure(row.unrealized_pnl),
-      title: "Unrealised P&L, gross, at the mark",
-      cell: (cell, row) =>
-        profit(cell, format.pnl(row.unrealized_pnl), format.full(row.unrealized_pnl, quote(row))),
-    },
-    {
-      name: "share", label: "%", isNumber: true, order: (row) => figure(row.unrealized_pnl_pct),
-      title: "Unrealised P&L as a share of the cost",
-      cell: (cell, row) =>
-        profit(cell, format.pnl(row.unrealized_pnl_pct, format.percent), `${row.unrealized_pnl_pct ?? "unknown"} of the cost basis`),
+      title: "Unrealised P&L, gross, at the mark; below as a share of the cost",
+      cell: (cell, row) => {
+        const [money, share] = stack(cell, ["span", "pnl"], ["span", "pnl sub"]);
+        showPnl(money, format.pnl(row.unrealized_pnl), format.full(row.unrealized_pnl, quote(row)));
+        const look = format.pnl(row.unrealized_pnl_pct, format.percent);
+        showPnl(share, { ...look, arrow: "" }, `${row.unrealized_pnl_pct ?? "unknown"} of the cost basis`);
+      },
     },
     number("fees", "Fees", (row) => row.fees, format.money, quote),
     {
       name: "opened", label: "Opened", isNumber: true, order: (row) => row.opened_at,
       title: "When it was opened, UTC; its age below",
       cell: (cell, row) => {
-        if (!cell.firstElementChild) cell.append(make("span", {}, make("time"), " ", make("span", { class: "sub" })));
-        const [time, age] = cell.firstElementChild.children;
+        const [time, age] = stack(cell, ["time", ""], ["span", "sub"]);
         const moment = format.moment(row.opened_at);
         setText(time, moment.text.slice(5, 16));
         setTitle(time, moment.title);
@@ -133,6 +129,12 @@ export function positionColumns(store, addresses) {
       },
     },
   ];
+}
+
+// Two lines in one cell.
+function stack(cell, ...lines) {
+  if (!cell.firstElementChild) cell.append(make("span", { class: "stack" }, ...lines.map(([tag, name]) => make(tag, { class: name }))));
+  return cell.firstElementChild.children;
 }
 
 // A profit inside a cell, in a box of its own, so that a card can set it apart from its label.

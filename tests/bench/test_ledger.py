@@ -1,4 +1,4 @@
-"""The ledger benchmark works: both sides tell the same facts and leave the same rows. How fast they are is not a test."""
+"""The ledger benchmark works: both sides tell the same facts and leave the same rows. Speed is not a test."""
 
 import os
 import subprocess

@@ -96,6 +96,7 @@ def build_rich_ledger() -> tuple[Bot, Bot]:
         _money(bot)
     configuration(rich)
     _marks()
+    _an_hour_passes()
     risk_metrics_backfill(first=FIRST_DAY, last=LAST_DAY)
     portfolio_backfill(first=START, last=START + timedelta(hours=1))
     bots_refresh_total_pnl()
@@ -233,3 +234,15 @@ def _marks() -> None:
     tick = {"symbol": "BTCUSDT", "price": "50500.5", "timestamp": datetime(2026, 3, 5, tzinfo=UTC).isoformat()}
     sync_client().set(keys.price("BTCUSDT"), json.dumps(tick), ex=60)
     assert positions_mark() == 1
+
+
+def _an_hour_passes() -> None:
+    """Make the facts an hour old, so that nothing computed from them now can have missed one."""
+    stamps = {
+        "fills": "received_at",
+        "trades": "updated_at",
+        "account_balance": "created_at",
+        "cash_flows": "created_at",
+    }
+    for table, column in stamps.items():
+        execute(f"UPDATE {table} SET {column} = {column} - interval '1 hour'")

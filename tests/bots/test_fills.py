@@ -200,6 +200,23 @@ def test_fill_before_its_order_is_parked_and_applied_with_it(bot: Bot) -> None:
         add_fill(bot, "f1", "o1", "100", "2", fee="0.25")
 
 
+def test_parked_fill_of_a_known_execution_is_kept_as_conflict_and_the_order_is_stored(bot: Bot) -> None:
+    place(bot, "known", "buy", "1")
+    add_fill(bot, "early", "late", "100", "1", exchange_trade_id="x1")
+    add_fill(bot, "twin", "late", "100", "1", exchange_trade_id="x1")
+    add_fill(bot, "other", "late", "100", "1", exchange_trade_id="x2")
+    add_fill(bot, "direct", "known", "100", "1", exchange_trade_id="x2")
+
+    outcome = place(bot, "late", "buy", "5")
+
+    assert outcome.status == 201
+    assert set(Fill.objects.values_list("fill_id", flat=True)) == {"direct", "early"}
+    states = dict(ParkedFact.objects.values_list("fact_id", "state"))
+    assert states == {"early": "applied", "twin": "refused", "other": "refused"}
+    assert set(IngestConflict.objects.values_list("natural_id", flat=True)) == {"twin", "other"}
+    assert Position.objects.get().size == Decimal(2)
+
+
 def test_parked_fill_with_other_content_is_a_conflict(bot: Bot) -> None:
     add_fill(bot, "f1", "o1", "100", "1")
 

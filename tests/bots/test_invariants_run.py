@@ -33,7 +33,7 @@ from bots.services.rebuild import ledger_rebuild
 from bots.services.registry import bot_update
 from tests.bots.ledger_tools import add_fill, at, place, tell
 from tests.bots.rich_ledger import Ledger, execute, ledger, registered, scratch  # noqa: F401 (fixtures)
-from tests.ledger_checks import assert_ledger_holds
+from tests.ledger_checks import assert_ledger_holds, ledger_holds  # noqa: F401 (a fixture)
 from tradingdb.lib.errors import Conflict
 
 pytestmark = pytest.mark.django_db
@@ -185,13 +185,14 @@ def test_a_lower_limit_does_not_turn_positions_red_that_were_admitted_before(scr
     assert_ledger_holds()
 
 
-def test_reported_orders_may_open_more_than_the_limit(db: None) -> None:
+@pytest.mark.usefixtures("ledger_holds")
+def test_reported_orders_may_open_more_than_the_limit() -> None:
     bot = registered("eager_001", max_positions=1)
     for symbol in ("AUSDT", "BUSDT"):
         place(bot, symbol, "buy", "1", symbol=symbol)
         add_fill(bot, symbol, symbol, "10", "1")
 
-    assert_ledger_holds()
+    assert Position.objects.open().filter(bot=bot).count() == 2
 
 
 # --- reports
@@ -295,32 +296,26 @@ def test_bots_that_go_on_reporting_never_make_a_run_red() -> None:
     place(bot, "buy", "buy", "1000")
     place(bot, "sell", "sell", "1000")
     source = random.Random(3)
-    started = threading.Event()
+    begun, enough = threading.Event(), threading.Event()
 
     def report() -> None:
-        for number in range(60):
-            side = source.choice(["buy", "sell"])
+        for number in range(1000):
+            if enough.is_set():
+                break
             # Some come late, so that whole chains are folded anew.
+            side, minute = source.choice(["buy", "sell"]), source.randint(0, 90)
             add_fill(
-                bot,
-                f"f{number}",
-                side,
-                str(source.randint(90, 110)),
-                str(source.randint(1, 5)),
-                source.randint(0, 90),
-                fee="0.1",
+                bot, f"f{number}", side, str(source.randint(90, 110)), str(source.randint(1, 5)), minute, fee="0.1"
             )
-            started.set()
+            begun.set()
 
     thread = in_another_connection(report)
-    started.wait(30)
-    reports = []
-    while thread.is_alive():
-        reports.append(invariants_run())
+    assert begun.wait(60)
+    reports = [invariants_run() for _ in range(6)]
+    enough.set()
     thread.join()
     reports.append(invariants_run())
 
-    assert len(reports) > 1
     assert [red(one) for one in reports if not one["ok"]] == []
 
 

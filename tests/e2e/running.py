@@ -82,6 +82,10 @@ class Running:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=f"{self.base_url}/api/v1", headers=headers, timeout=10, trust_env=False)
 
+    def browser(self) -> httpx.Client:
+        """A browser that follows redirects and has not signed in; close it."""
+        return httpx.Client(base_url=self.base_url, follow_redirects=True, trust_env=False, timeout=20)
+
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         with psycopg.connect(self.urls["DATABASE_URL"]) as connection:
@@ -119,6 +123,13 @@ class Running:
         with (self.state.logs / f"{name}.log").open("rb") as log:
             log.seek(sizes[name])
             return log.read().decode()
+
+
+def sign_in(browser: httpx.Client, email: str, password: str) -> httpx.Response:
+    """Sign in at the admin's door, as a person does, and return the page that follows."""
+    browser.get("/admin/login/")
+    form = {"username": email, "password": password, "next": "/", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    return browser.post("/admin/login/", data=form)
 
 
 def every_page(api: httpx.Client, path: str, **filters: str) -> list[dict[str, Any]]:

@@ -32,16 +32,37 @@ OF_A_KILLED_SERVER = ("OperationalError", "InterfaceError", "ConnectionError", "
                       "AdminShutdown", "CrashShutdown", "PoolTimeout", "TimeoutError")  # fmt: skip
 
 
-@pytest.fixture
-def demo(instance: Running) -> Iterator["subprocess.Popen[bytes]"]:
-    """The demo with its past, and nothing in its way yet."""
+@pytest.fixture(scope="module")
+def prepared(instance: Running) -> str:
+    """The instance has the demo's bots and their past; the value is the last UTC day of it."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     instance.manage("prepare_demo")
+    return yesterday.isoformat()
+
+
+@pytest.fixture
+def demo(instance: Running, prepared: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The demo, running."""
     process = start_demo(instance, SPEED)
     try:
         yield process
     finally:
         process.terminate()
         process.wait()
+
+
+def test_the_past_of_the_demo_fills_every_chart(instance: Running, prepared: str):
+    days = instance.sql(
+        """SELECT count(DISTINCT (exit_time AT TIME ZONE 'UTC')::date), count(DISTINCT bot_id) FROM trading.trades
+        WHERE exit_time IS NOT NULL"""
+    )
+    metrics = instance.sql("SELECT DISTINCT bot_id FROM trading.risk_metrics WHERE date >= %s ORDER BY 1", prepared)
+
+    ((with_trades, bots),) = days
+    assert with_trades >= 60
+    assert bots == len(BOTS)
+    assert [bot_id for (bot_id,) in metrics] == BOT_IDS
+    assert_ledger_is_clean(instance)
 
 
 def test_the_demo_trades_through_kills_and_its_books_are_the_ledgers(
@@ -77,23 +98,6 @@ def test_the_demo_trades_through_kills_and_its_books_are_the_ledgers(
     assert_ledger_is_clean(instance)
     assert_all_show_the_same(instance, staff_token)
     assert_balances_are_the_ledgers(instance, staff_token)
-
-
-def test_the_past_of_the_demo_fills_every_chart(instance: Running, demo: "subprocess.Popen[bytes]"):
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-
-    days = instance.sql(
-        """SELECT bot_id, count(DISTINCT (exit_time AT TIME ZONE 'UTC')::date) FROM trading.trades
-        WHERE exit_time IS NOT NULL AND bot_id = ANY (%s) GROUP BY bot_id ORDER BY bot_id""",
-        BOT_IDS,
-    )
-    metrics = instance.sql(
-        "SELECT bot_id, total_trades, definition FROM trading.risk_metrics WHERE date >= %s ORDER BY bot_id", yesterday
-    )
-
-    assert [bot_id for bot_id, _ in days] == BOT_IDS
-    assert min(count for _, count in days) >= 60
-    assert {bot_id for bot_id, *_ in metrics} >= set(BOT_IDS)
 
 
 def traders_since(instance: Running, moment: datetime) -> set[str]:

@@ -17,7 +17,8 @@ from tests.e2e.checks import (
     assert_money_adds_up,
     assert_redis_agrees,
 )
-from tests.e2e.running import OURS, PATIENCE, Running
+from tests.e2e.running import OURS, PATIENCE, Running, every_page, sign_in
+from tests.e2e.screen import open_screen
 from tests.e2e.writers import ClientWriter, RawWriter, Write, Writer
 from tradingdb.services.processes import marked, wait_until
 from tradingdb.services.state import port_is_free
@@ -52,14 +53,12 @@ def test_the_generated_admin_password_opens_admin_and_dashboard(instance: Runnin
     assert place is not None
     password = Path(place[1]).read_text().strip()
 
-    with httpx.Client(base_url=instance.base_url, follow_redirects=True, trust_env=False, timeout=20) as browser:
+    with instance.browser() as browser:
         stranger = browser.get("/")
-        assert stranger.url.path == "/admin/login/"
-        form = {"username": "admin@tradingdb.local", "password": password, "next": "/"}
-        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
-        dashboard = browser.post("/admin/login/", data=form)
+        dashboard = sign_in(browser, "admin@tradingdb.local", password)
         admin = browser.get("/admin/")
 
+    assert stranger.url.path == "/admin/login/"
     assert (dashboard.status_code, dashboard.url.path) == (200, "/")
     assert (admin.status_code, admin.url.path) == (200, "/admin/")
     assert password not in log
@@ -122,25 +121,46 @@ def test_no_acknowledged_write_is_lost_or_doubled_whatever_is_killed(
 
 def test_redis_forgets_what_was_closed_while_it_hung(instance: Running):
     bot = instance.bots(1)[0]
-    moment = datetime.now(UTC) - timedelta(minutes=10)
     with instance.api(bot["token"]) as api:
-
-        def trade(number: int, symbol: str, side: str, quantity: str) -> int:
-            order = {"order_id": f"o{number}", "symbol": symbol, "side": side, "order_type": "market"}
-            order |= {"quantity": quantity, "intent": "report"}
-            fill = {"fill_id": f"f{number}", "order_id": f"o{number}", "price": "100", "quantity": quantity}
-            fill |= {"executed_at": (moment + timedelta(seconds=number)).isoformat(), "order": order}
-            return api.post("/fills", json=fill).status_code
-
-        assert (trade(1, "BTCUSDT", "buy", "2"), trade(2, "ETHUSDT", "sell", "3")) == (201, 201)
+        assert fill_arrives(api, 1, "BTCUSDT", "buy", second=1) == 201
+        assert fill_arrives(api, 2, "ETHUSDT", "sell", second=2) == 201
         assert_redis_agrees(instance, [bot["bot_id"]])
         # It hangs, so what is told meanwhile never reaches it; then it dies.
         os.kill(instance.process("redis").pid, signal.SIGSTOP)
-        assert (trade(3, "BTCUSDT", "sell", "2"), trade(4, "ETHUSDT", "sell", "1")) == (201, 201)
+        assert fill_arrives(api, 3, "BTCUSDT", "sell", second=3) == 201
+        assert fill_arrives(api, 4, "ETHUSDT", "sell", second=4) == 201
         instance.kill("redis")
 
     assert_redis_agrees(instance, [bot["bot_id"]])
     assert_ledger_is_clean(instance)
+
+
+def test_browsers_and_redis_see_what_late_fills_make_of_a_position(instance: Running):
+    bot, staff = instance.bots(1)[0], instance.staff("viewer")
+    # The second opens the position instead of the first; the third ends that one, so the first opens another.
+    late_fills = ((20, "buy"), (10, "buy"), (15, "sell"))
+
+    with instance.browser() as browser, instance.api(bot["token"]) as api:
+        sign_in(browser, staff["email"], staff["password"])
+        with open_screen(instance, browser, bot["bot_id"]) as screen:
+            for number, (second, side) in enumerate(late_fills):
+                assert fill_arrives(api, number, "BTCUSDT", side, second=second) == 201
+                stored = {row["position_id"]: row["size"] for row in every_page(api, "/positions", status="open")}
+                assert len(stored) == 1
+                assert screen.comes_to_show(stored) == stored
+                assert_redis_agrees(instance, [bot["bot_id"]])
+
+
+MOMENT = datetime.now(UTC) - timedelta(minutes=10)
+
+
+def fill_arrives(api: httpx.Client, number: int, symbol: str, side: str, *, second: int) -> int:
+    """Report a fill of one at a price of 100, executed `second` seconds after MOMENT, along with its order."""
+    order = {"order_id": f"o{number}", "symbol": symbol, "side": side, "order_type": "market"}
+    order |= {"quantity": "1", "intent": "report"}
+    fill = {"fill_id": f"f{number}", "order_id": f"o{number}", "price": "100", "quantity": "1", "order": order}
+    fill["executed_at"] = (MOMENT + timedelta(seconds=second)).isoformat()
+    return api.post("/fills", json=fill).status_code
 
 
 def await_progress(writers: list[Writer], count: int) -> None:
