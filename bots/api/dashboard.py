@@ -29,9 +29,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Show the control room to any signed-in person; what it shows comes over /ws/live/."""
     charts = installed_charts()
     series = [name._asdict() for name in candle_series()] if "candles" in charts else []
-    return render(
-        request, "dashboard/dashboard.html", {"charts": charts, "addresses": addresses(), "series": series}
-    )
+    return render(request, "dashboard/dashboard.html", {"charts": charts, "addresses": addresses(), "series": series})
 
 
 def installed_charts() -> dict[str, dict[str, str]]:

@@ -11,8 +11,9 @@ const SLICES = 60;
 const REFRESH_MS = 60000;
 
 export class EquityChart {
-  constructor(store) {
+  constructor(store, filters) {
     this.store = store;
+    this.filters = filters;
     this.panel = find("#equity");
     if (!this.panel) return;
     this.days = 1;
@@ -96,16 +97,24 @@ export class EquityChart {
     empty.hidden = isDrawable;
     setText(empty, this.rows === null ? "The snapshots cannot be read right now." : "No snapshots yet: one is taken every five minutes.");
     find("#equity-chart").hidden = !isDrawable;
-    setText(find("#equity-title"), this.currency ? `Equity, ${this.currency}` : "Equity");
+    const whose = this.filters.values.bot || "all bots";
+    setText(find("#equity-title"), this.currency ? `Equity of ${whose}, ${this.currency}` : "Equity");
     this.plot?.destroy();
     this.plot = null;
     this.list(rows);
     if (isDrawable) this.plot = new window.uPlot(this.options(), this.columns(rows), find("#equity-chart"));
   }
 
+  // The equity of the bot that is filtered by, else of all.
+  equityOf(row) {
+    const bot = this.filters.values.bot;
+    return bot ? (row.bot_metrics?.[bot]?.equity ?? null) : row.total_equity;
+  }
+
   // Pixels need no exact decimals; the table below keeps them.
   columns(rows) {
-    return [rows.map((row) => Date.parse(row.timestamp) / 1000), rows.map((row) => Number(row.total_equity))];
+    const figure = (text) => (text === null ? null : Number(text));
+    return [rows.map((row) => Date.parse(row.timestamp) / 1000), rows.map((row) => figure(this.equityOf(row)))];
   }
 
   options() {
@@ -136,6 +145,6 @@ export class EquityChart {
   list(rows) {
     const newest = rows.slice(-100).reverse();
     find("#equity-rows").replaceChildren(...newest.map((row) =>
-      make("tr", {}, make("td", {}, format.isoSeconds(new Date(row.timestamp))), make("td", { class: "num", title: format.full(row.total_equity, this.currency) }, format.money(row.total_equity)))));
+      make("tr", {}, make("td", {}, format.isoSeconds(new Date(row.timestamp))), make("td", { class: "num", title: format.full(this.equityOf(row), this.currency) }, format.money(this.equityOf(row))))));
   }
 }

@@ -20,7 +20,7 @@ const store = new Store();
 const filters = new Filters();
 const connection = new Connection(() => filters.query());
 const feed = new Feed(store, addresses, filters);
-const equity = new EquityChart(store);
+const equity = new EquityChart(store, filters);
 const candles = new CandleChart(store, filters);
 const [positionSort, botSort] = [filters.sort || "-opened", "-status"];
 

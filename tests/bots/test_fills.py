@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from audit.models import RiskEvent
+from bots.api import inputs
 from bots.errors import DuplicateExecution
 from bots.models import (
     Bot,
@@ -18,6 +20,7 @@ from bots.models import (
     ReconciliationCase,
     Trade,
 )
+from bots.services import aorder_add_fill
 from marketdata.models import Candle
 from tests.bots.ledger_tools import START, add_fill, place, tell
 from tradingdb.lib.errors import Conflict, NotFound
@@ -326,3 +329,13 @@ def test_unknown_bot_is_not_found(db: None) -> None:
 
     with pytest.raises(NotFound):
         add_fill(ghost, "f1", "o1", "1", "1")
+
+
+def test_async_form_writes_in_the_same_transaction(bot: Bot) -> None:
+    place(bot, "o1", "buy", "1")
+    body = {"fill_id": "f1", "order_id": "o1", "price": "100", "quantity": "1", "executed_at": START.isoformat()}
+
+    outcome = async_to_sync(aorder_add_fill)(bot_id=bot.bot_id, fill=inputs.FillIn.model_validate(body).to_domain())
+
+    assert outcome.status == 201
+    assert Position.objects.get().size == Decimal(1)

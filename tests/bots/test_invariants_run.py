@@ -2,7 +2,6 @@
 
 import json
 import random
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +13,6 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,72 +249,6 @@ def test_without_redis_there_is_no_last_report_and_runs_go_on(
     assert invariants_sweep()["ok"] is True
     assert last_report() is None
     assert "not kept" in caplog.text
-
-
-# --- one moment
-
-
-def in_another_connection(work: Any) -> threading.Thread:
-    """Begin work in a thread, with a connection of its own."""
-
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
-@pytest.mark.django_db(transaction=True)
-def test_all_questions_see_the_ledger_at_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    bot = registered("moment_001")
-    place(bot, "o1", "buy", "1")
-    add_fill(bot, "f1", "o1", "10", "1")
-    real = invariants()
-
-    def spoil(since: datetime | None) -> Findings:
-        execute("SELECT 1")
-        in_another_connection(lambda: execute("UPDATE positions SET fees = fees + 1")).join()
-        return {"count": 0, "rows": []}
-
-    monkeypatch.setattr(runs, "invariants", lambda: [Invariant("spoil", "", spoil), *real])
-
-    during, after = invariants_run(), invariants_run()
-
-    assert red(during) == set()
-    assert "I10_position_pnl_and_fees_are_sums_over_fills" in red(after)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_bots_that_go_on_reporting_never_make_a_run_red() -> None:
-    bot = registered("busy_001")
-    place(bot, "buy", "buy", "1000")
-    place(bot, "sell", "sell", "1000")
-    source = random.Random(3)
-    begun, enough = threading.Event(), threading.Event()
-
-    def report() -> None:
-        for number in range(1000):
-            if enough.is_set():
-                break
-            # Some come late, so that whole chains are folded anew.
-            side, minute = source.choice(["buy", "sell"]), source.randint(0, 90)
-            add_fill(
-                bot, f"f{number}", side, str(source.randint(90, 110)), str(source.randint(1, 5)), minute, fee="0.1"
-            )
-            begun.set()
-
-    thread = in_another_connection(report)
-    assert begun.wait(60)
-    reports = [invariants_run() for _ in range(6)]
-    enough.set()
-    thread.join()
-    reports.append(invariants_run())
-
-    assert [red(one) for one in reports if not one["ok"]] == []
 
 
 # --- command and API

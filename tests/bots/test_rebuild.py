@@ -149,7 +149,7 @@ def test_the_command_tells_each_difference_and_changes_nothing_with_check(scratc
     position = Position.objects.get(bot=scratch.rich, symbol="BTCUSDT", status="closed", side="long")
     told = StringIO()
 
-    with pytest.raises(CommandError, match="1 differences in") as caught:
+    with pytest.raises(CommandError, match="figures that differ: 1") as caught:
         call_command("rebuild_ledger", "--check", stdout=told)
 
     assert caught.value.returncode == 1
@@ -158,6 +158,6 @@ def test_the_command_tells_each_difference_and_changes_nothing_with_check(scratc
     assert Position.objects.get(pk=position.pk).fees == 9
     call_command("rebuild_ledger", stdout=told)
     call_command("rebuild_ledger", "--check", stdout=told)
-    assert told.getvalue().splitlines()[-1].startswith("0 differences in")
+    assert told.getvalue().splitlines()[-1].endswith("figures that differ: 0")
     with pytest.raises(CommandError, match="No such bot"):
         call_command("rebuild_ledger", "--bot", "nobody")

@@ -72,7 +72,8 @@ def place_all(bot: Bot, history: list[Deal]) -> None:
 
 POSITION = (
     "symbol", "side", "size", "quantity", "avg_entry_price", "cost_basis", "entry_notional", "exit_notional",
-    "realized_pnl", "unrealized_pnl", "current_price", "fees", "status", "opened_at", "closed_at", "opening_fill_id", "closing_fill_id",
+    "realized_pnl", "unrealized_pnl", "current_price", "fees", "status", "opened_at", "closed_at",
+    "opening_fill_id", "closing_fill_id",
     "last_fill_id", "fill_count", "entry_trade_ids", "exit_trade_ids",
 )  # fmt: skip
 TRADE = (

@@ -148,7 +148,7 @@ def test_browsers_and_redis_see_what_late_fills_make_of_a_position(instance: Run
                 stored = {row["position_id"]: row["size"] for row in every_page(api, "/positions", status="open")}
                 assert len(stored) == 1
                 assert screen.comes_to_show(stored) == stored
-                assert_redis_agrees(instance, [bot["bot_id"]])
+    assert_redis_agrees(instance, [bot["bot_id"]])
 
 
 MOMENT = datetime.now(UTC) - timedelta(minutes=10)

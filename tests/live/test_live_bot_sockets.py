@@ -17,7 +17,7 @@ from bots.services.registry import bot_update
 from bots.services.tokens import token_create, token_revoke
 from config_app.services.configurations import configuration_activate
 from tests.factories import BotFactory
-from tests.live.conftest import SocketServer
+from tests.live.live_browser import SocketServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick")]
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from bots.live import client, keys, publish
 from tests.factories import PositionFactory
-from tests.live.conftest import wait_for
+from tests.live.live_browser import wait_for
 from tests.live.live_rows import price
 from tradingdb.services.binaries import find_redis
 

@@ -17,7 +17,7 @@ from bots.live.client import sync_client
 from bots.live.outlet import SIGNED_OUT
 from bots.live.publish import publish
 from tests.factories import BotFactory, PositionFactory, TradeFactory, UserFactory
-from tests.live.conftest import Browser, SocketServer, session_of, wait_for
+from tests.live.live_browser import Browser, SocketServer, session_of, wait_for
 from tests.live.live_rows import closed, halt, news, position, price, stored
 from tradingdb.routing import websocket_application
 

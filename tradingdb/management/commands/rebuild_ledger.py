@@ -24,7 +24,7 @@ class Command(BaseCommand):
         for found in result.differences:
             where = f"{found.bot_id} {found.symbol} {found.kind} {found.id}"
             self.stdout.write(f"{where}: {found.field} is {found.stored}, the fills say {found.derived}")
-        told = f"{len(result.differences)} differences in {result.chains} chains"
+        told = f"Chains: {result.chains}; figures that differ: {len(result.differences)}"
         if check and result.differences:
-            raise CommandError(f"{told}.")
-        self.stdout.write(told if check or not result.differences else f"{told} corrected")
+            raise CommandError(told)
+        self.stdout.write(f"{told}, now corrected" if result.differences else told)
