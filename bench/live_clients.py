@@ -1,7 +1,7 @@
 """Many WebSocket clients in one small process, reading with epoll: python -m bench.live_clients '{"port": …}'.
 
-Prints "ready" when all are connected, reads until `expected` stamped messages came to each or the time is over, and
-prints the latencies as JSON. A stamp is the publisher's monotonic clock in nanoseconds behind `"strategy":"`.
+Prints "ready" when all are connected, reads until every client got as many stamped messages as were ordered or the
+time is over, and prints the latencies as JSON. A stamp is the publisher's monotonic clock in nanoseconds.
 """
 
 import json
@@ -9,98 +9,128 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from typing import TypedDict
 
-STAMP = b'"strategy":"'
 HANDSHAKES_AT_ONCE = 50
+READ_BYTES = 1 << 20
 
 
 class Order(TypedDict):
-    """What to measure. `is_last_only`: count only each client's last stamp, for streams that are coalesced."""
+    """What to read: `expected` stamps a client, each behind the text `marker` in a message that begins with `begin`.
+
+    A message may carry several; snapshots, which repeat old ones, begin otherwise. `stalled` more clients connect and
+    never read.
+    """
 
     port: int
     path: str
     cookie: str
     clients: int
+    stalled: int
     expected: int
+    begin: str
+    marker: str
     seconds: float
 
 
 def main(order: Order) -> None:
-    sockets = connect(order)
-    poll = select.epoll()
-    for number in sockets:
-        poll.register(number, select.EPOLLIN)
+    readers = connect(order, order["clients"])
+    stalled = connect(order, order["stalled"], receive_bytes=4096)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    latencies = read(order, sockets, poll)
-    sys.stdout.write(json.dumps({"latencies": latencies, "cpu": time.process_time()}) + "\n")
+    latencies = read(order, {reader.fileno(): reader for reader in readers})
+    for one in stalled:
+        one.close()
+    sys.stdout.write(json.dumps({"latencies": latencies}) + "\n")
 
 
-def connect(order: Order) -> dict[int, socket.socket]:
-    """Open the sockets, a few at a time, and read each handshake."""
+def connect(order: Order, count: int, *, receive_bytes: int = 0) -> list[socket.socket]:
+    """Open sockets, some at a time, and read each handshake."""
     request = (
         f"GET {order['path']} HTTP/1.1\r\nHost: 127.0.0.1:{order['port']}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         f"Origin: http://127.0.0.1\r\nCookie: {order['cookie']}\r\n\r\n"
     ).encode()
-    sockets: dict[int, socket.socket] = {}
-    while len(sockets) < order["clients"]:
-        opening = [socket.create_connection(("127.0.0.1", order["port"])) for _ in range(HANDSHAKES_AT_ONCE)]
-        opening = opening[: order["clients"] - len(sockets)]
+    opened: list[socket.socket] = []
+    while len(opened) < count:
+        opening = [_open(order["port"], receive_bytes) for _ in range(min(HANDSHAKES_AT_ONCE, count - len(opened)))]
         for connection in opening:
             connection.sendall(request)
         for connection in opening:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                # Byte by byte: the first message may follow the handshake in the same packet.
-                head += connection.recv(1)
-            if not head.startswith(b"HTTP/1.1 101"):
-                raise SystemExit(f"refused: {head[:40]!r}")
+            _read_handshake(connection)
             connection.setblocking(False)
-            sockets[connection.fileno()] = connection
-    return sockets
+        opened += opening
+    return opened
 
 
-def read(order: Order, sockets: dict[int, socket.socket], poll: select.epoll) -> list[int]:
-    """Return the latency of every stamped message, in nanoseconds."""
+def _open(port: int, receive_bytes: int) -> socket.socket:
+    connection = socket.socket()
+    if receive_bytes:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    connection.connect(("127.0.0.1", port))
+    return connection
+
+
+def _read_handshake(connection: socket.socket) -> None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        # Byte by byte: the first message may follow in the same packet.
+        head += connection.recv(1)
+    if not head.startswith(b"HTTP/1.1 101"):
+        raise SystemExit(f"refused: {head[:40]!r}")
+
+
+def read(order: Order, readers: dict[int, socket.socket]) -> list[int]:
+    """Return the latency of every stamped message, in nanoseconds, each taken when it was there as a whole."""
+    begin, marker = order["begin"].encode(), order["marker"].encode()
+    poll = select.epoll()
+    for number in readers:
+        poll.register(number, select.EPOLLIN)
     latencies: list[int] = []
-    begun: dict[int, bytes] = {}
-    wanted = order["expected"] * len(sockets)
+    begun: dict[int, bytearray] = {}
+    wanted = order["expected"] * len(readers)
     end = time.monotonic() + order["seconds"]
-    clock = time.monotonic_ns
     while len(latencies) < wanted and time.monotonic() < end:
         for number, _ in poll.poll(0.5):
-            data = sockets[number].recv(1 << 20)
-            now = clock()
+            data: bytes | bytearray = readers[number].recv(READ_BYTES)
+            now = time.monotonic_ns()
             if number in begun:
-                data = begun.pop(number) + data
+                begun[number] += data
+                data = begun[number]
             at = 0
-            while (head := frame_head(data, at)) is not None and len(data) >= sum(head):
-                start, length = head
-                found = data.find(STAMP, start, start + length)
-                if found >= 0:
-                    first = found + len(STAMP)
-                    stamp = data[first : data.index(b'"', first)]
-                    if stamp.isdigit():
-                        latencies.append(now - int(stamp))
-                at = start + length
+            while (frame := frame_at(data, at)) is not None and len(data) >= frame[1]:
+                if data.startswith(begin, frame[0]):
+                    latencies += [now - stamp for stamp in stamps_in(data, marker, *frame)]
+                at = frame[1]
             if at < len(data):
-                begun[number] = data[at:]
+                begun[number] = bytearray(data[at:]) if at or number not in begun else begun[number]
+            else:
+                begun.pop(number, None)
     return latencies
 
 
-def frame_head(data: bytes, at: int) -> tuple[int, int] | None:
-    """Return where the payload of the frame at `at` starts and how long it is; None while that is not known."""
+def stamps_in(data: bytes | bytearray, marker: bytes, start: int, end: int) -> Iterator[int]:
+    """Yield the stamps in a payload."""
+    found = data.find(marker, start, end)
+    while found >= 0:
+        first = found + len(marker)
+        last = data.index(b'"', first)
+        yield int(data[first:last])
+        found = data.find(marker, last, end)
+
+
+def frame_at(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """Return where the payload of the frame at `at` begins and ends; None while that is not known."""
     if len(data) < at + 2:
         return None
     length, start = data[at + 1] & 127, at + 2
-    if length < 126:
-        return start, length
-    size = 2 if length == 126 else 8
-    if len(data) < start + size:
-        return None
-    return start + size, int.from_bytes(data[start : start + size], "big")
+    if length >= 126:
+        size = 2 if length == 126 else 8
+        if len(data) < start + size:
+            return None
+        start, length = start + size, int.from_bytes(data[start : start + size], "big")
+    return start, start + length
 
 
 if __name__ == "__main__":

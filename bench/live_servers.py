@@ -30,21 +30,21 @@ def group(port: int) -> None:
     import django
 
     django.setup()
-    from channels.generic.websocket import AsyncWebsocketConsumer
+    from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
-    class InGroup(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    class InGroup(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
         groups = [GROUP]
 
         async def changed(self, event: dict[str, Any]) -> None:
-            await self.send(text_data=event["text"])
+            await self.send_json(event["data"])
 
     serve(InGroup.as_asgi(), port, "websockets-sansio")
 
 
-def serve(application: Any, port: int, implementation: str) -> None:
+def serve(application: Any, port: int, protocol: str) -> None:
     import uvicorn
 
-    uvicorn.run(application, host="127.0.0.1", port=port, ws=implementation, lifespan="off", log_level="error")
+    uvicorn.run(application, host="127.0.0.1", port=port, ws=protocol, lifespan="off", log_level="error")
 
 
 def bare(port: int) -> None:

@@ -6,9 +6,9 @@ from typing import TypedDict
 
 
 class BenchRow(TypedDict):
-    """A value and the baseline that was measured beside it; `ratio` is value / baseline and `ok` whether it meets `target`.
+    """A value and the baseline that was measured beside it in the same run.
 
-    `baseline`, `ratio`, `target` and `ok` are null where there is nothing to compare with.
+    `ratio` is value / baseline, `ok` whether it meets `target`; all null where there is nothing to compare with.
     """
 
     bench: str

@@ -1,10 +1,11 @@
-"""Jobs of the bots app. Neither is tried again after a failure: the next one comes in seconds and does it all."""
+"""Jobs of the bots app. None is tried again after a failure: the next one comes in seconds and does it all."""
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 
 from bots.services.heartbeat_watch import heartbeat_watch
+from bots.services.invariants.run import invariants_sweep
 from bots.services.marks import positions_mark
 
 AWAY = (OperationalError, InterfaceError, RedisError)
@@ -20,3 +21,10 @@ def mark_positions() -> int:
 def watch_heartbeats() -> int:
     """Tell of bots that went late, went down or came back; return how many events were written."""
     return heartbeat_watch()
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def sweep_invariants() -> list[str]:
+    """Look for broken invariants in what was written lately; return the names of those that are red."""
+    report = invariants_sweep()
+    return [name for name, found in report["invariants"].items() if found["count"]]

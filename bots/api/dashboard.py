@@ -50,6 +50,7 @@ def addresses() -> dict[str, str]:
         "admin": reverse("admin:index"),
         "login": reverse("admin:login"),
         "logout": reverse("admin:logout"),
+        "docs": reverse("api-1.0.0:openapi-view"),
         "add_bot": reverse("admin:bots_bot_add"),
         **{name: reverse(f"admin:bots_{model}_changelist") for name, model in lists.items()},
     }

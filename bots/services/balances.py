@@ -6,6 +6,7 @@ from typing import Any
 from bots.choices import CaseKind, FactKind, SnapshotType
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewBalance
+from bots.ledger.fold import EXACT
 from bots.ledger.shapes import BALANCE, plain, shape
 from bots.live.publish import LiveUpdate
 from bots.services.breaches import open_case
@@ -42,7 +43,7 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
     (claimed,) = yield [claim]
     if not claimed:
         return (yield from _repeat(bot, balance, digest))
-    flags = ["negative_balance"] if min(balance.total_balance, balance.available_balance, balance.equity) < 0 else []
+    flags = _flags(balance)
     values = {name: getattr(balance, name) for name in FIELDS} | {"bot_id": bot.bot_id, "flags": flags}
     statements = [
         insert("account_balance", values),
@@ -53,7 +54,7 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         flow: dict[str, Any] = {"bot_id": bot.bot_id, "cash_flow_id": balance.balance_id, "kind": balance.snapshot_type}
         flow |= {"amount": balance.amount * sign, "currency": bot.currency, "occurred_at": at, "source": balance.source}
         statements.append(insert("cash_flows", flow, suffix=""))
-    if flags:
+    if "negative_balance" in flags:
         reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
         kind = CaseKind.NEGATIVE_BALANCE
         statements.append(
@@ -69,6 +70,18 @@ FIELDS = (
     "balance_id", "timestamp", "total_balance", "available_balance", "locked_balance", "equity", "margin_used",
     "margin_available", "margin_level", "unrealized_pnl", "realized_pnl", "daily_pnl", "snapshot_type", "source",
 )  # fmt: skip
+
+
+def _flags(balance: NewBalance) -> list[str]:
+    """Return what does not add up; the balance is stored as it was told."""
+    flags = []
+    if min(balance.total_balance, balance.available_balance, balance.locked_balance, balance.equity) < 0:
+        flags.append("negative_balance")
+    if EXACT.add(balance.available_balance, balance.locked_balance) != balance.total_balance:
+        flags.append("balance_mismatch")
+    if EXACT.add(balance.total_balance, balance.unrealized_pnl) != balance.equity:
+        flags.append("equity_mismatch")
+    return flags
 
 
 def _bot_data(row: dict[str, object], body: dict[str, object]) -> dict[str, object]:

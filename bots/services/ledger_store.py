@@ -91,7 +91,7 @@ SIGNALS_OF_CHAIN = """
 ENTRIES_AND_EXITS = """
     UPDATE positions p SET
         entry_trade_ids = coalesce((SELECT array_agg(fill_id::text ORDER BY executed_at, fill_id) FROM fills f
-            WHERE f.bot_id = p.bot_id AND (f.opened_position_id = p.position_id
+            WHERE f.bot_id = p.bot_id AND (f.fill_id = p.opening_fill_id
                 OR (f.position_id = p.position_id AND f.closed_quantity = 0))), '{}'),
         exit_trade_ids = coalesce((SELECT array_agg(fill_id::text ORDER BY executed_at, fill_id) FROM fills f
             WHERE f.bot_id = p.bot_id AND f.position_id = p.position_id AND f.closed_quantity > 0), '{}')

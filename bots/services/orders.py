@@ -62,8 +62,6 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
     rows = yield writes if parked else Last(writes)
     body = shape(rows[0][0], ORDER)
-    if reasons:
-        return Outcome(409, body, error=_refused(order.order_id, reasons, body), updates=(_live(bot, body),))
     updates: list[LiveUpdate] = []
     for fact in parked:
         outcome = yield from _apply_parked(bot, order, fact, now)
@@ -71,7 +69,11 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     if parked:
         ((row,),) = yield [Sql(ORDER_ROW, key)]
         body = shape(row, ORDER)
-    return Outcome(201, body, updates=(*updates, _live(bot, body)))
+    updates.append(_live(bot, body))
+    if reasons:
+        # What was parked is applied all the same: it happened, although the order was never admitted.
+        return Outcome(409, body, error=_refused(order.order_id, reasons, body), updates=tuple(updates))
+    return Outcome(201, body, updates=tuple(updates))
 
 
 def _repeat(bot: BotContext, order: NewOrder, row: Row, digest: bytes) -> Plan[Outcome]:

@@ -157,6 +157,10 @@ def _parked(bot: Bot) -> None:
     assert add_fill(bot, "p1", "late-order", "2.5", "10", 20, fee="0.01").status == 202
     assert tell(bot, "late-order", status="submitted", at=at(19)).status == 202
     place(bot, "late-order", "buy", "12", symbol="XRPUSDT")
+    # The same execution under two ids: one is applied, the other becomes a conflict.
+    for fill_id in ("p3", "p4"):
+        add_fill(bot, fill_id, "two-ids", "2.5", "1", 22, exchange_trade_id="x9")
+    place(bot, "two-ids", "buy", "2", symbol="XRPUSDT")
     assert add_fill(bot, "p2", "never-told", "2.5", "10", 21).status == 202
 
 

@@ -25,6 +25,8 @@ from tradingdb.lib.errors import Conflict
 SIGNAL = {"signal_id": "s1", "symbol": "BTCUSDT", "signal_type": "long", "price": "100", "strategy": "x"}
 BALANCE = {"balance_id": "b1", "total_balance": "900", "available_balance": "800", "equity": "950", "timestamp": at(1)}
 
+pytestmark = pytest.mark.usefixtures("ledger_holds")
+
 
 def record_signal(bot: Bot, **fields: Any) -> Outcome:
     signal = inputs.SignalIn.model_validate(SIGNAL | fields)

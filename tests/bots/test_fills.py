@@ -25,6 +25,8 @@ from marketdata.models import Candle
 from tests.bots.ledger_tools import START, add_fill, place, tell
 from tradingdb.lib.errors import Conflict, NotFound
 
+pytestmark = pytest.mark.usefixtures("ledger_holds")
+
 
 def test_first_fill_opens_position_and_trade(bot: Bot) -> None:
     place(bot, "o1", "buy", "2")

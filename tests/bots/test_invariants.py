@@ -182,6 +182,7 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("I32_natural", [f"DELETE FROM account_balance WHERE {RICH} AND balance_id = 'b1'"]),
     ("I32_natural", [f"UPDATE parked_facts SET fact_id = 'p9' WHERE {RICH} AND fact_id = 'p1'"]),
     ("I32_natural", [f"UPDATE parked_facts SET order_id = 'in' WHERE {RICH} AND fact_id = 'p2'"]),
+    ("I32_natural", ["DELETE FROM ingest_conflicts"]),
     ("I33_times", [fill("f1", "executed_at = now() + interval '6 minutes'")]),
     ("I33_times", [order("c4", "created_at = '1999-12-31 23:59:59Z'")]),
     ("I33_times", [money("b1", "\"timestamp\" = '2099-01-01Z'")]),

@@ -42,6 +42,8 @@ def test_all_questions_see_the_ledger_at_one_moment(monkeypatch: pytest.MonkeyPa
     real = invariants()
 
     def spoil(since: datetime | None) -> Findings:
+        # The first question fixes the moment.
+        execute("SELECT 1")
         in_another_connection(lambda: execute("UPDATE positions SET fees = fees + 1")).join()
         return {"count": 0, "rows": []}
 

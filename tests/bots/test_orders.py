@@ -22,6 +22,8 @@ ENDS = (
     OrderStatus.DEACTIVATED,
 )
 
+pytestmark = pytest.mark.usefixtures("ledger_holds")
+
 
 def ask(bot: Bot, order_id: str, side: str, quantity: str, **fields: object) -> None:
     place(bot, order_id, side, quantity, intent="request", **fields)
@@ -152,6 +154,19 @@ def test_refused_order_is_refused_again_and_leaves_one_row(bot: Bot) -> None:
             ask(bot, "o1", "buy", "1")
 
     assert (Order.objects.count(), RiskEvent.objects.count()) == (1, 1)
+
+
+def test_fill_parked_for_an_order_that_is_then_refused_counts_all_the_same(bot: Bot) -> None:
+    add_fill(bot, "f1", "o1", "100", "1")
+    halt(ControlScope.ALL, "", ControlLevel.HALTED)
+
+    with pytest.raises(RiskRejected):
+        ask(bot, "o1", "buy", "2")
+
+    order = Order.objects.get()
+    assert (order.status, order.filled_quantity, order.flags) == ("rejected", Decimal(1), ["after_order_ended"])
+    assert Position.objects.get().size == Decimal(1)
+    assert ParkedFact.objects.get().state == "applied"
 
 
 def test_reducing_admits_only_what_shrinks_a_position(bot: Bot) -> None:

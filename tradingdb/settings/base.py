@@ -228,6 +228,7 @@ CELERY_BEAT_SCHEDULER = "tradingdb.beat:SingleScheduler"
 CELERY_BEAT_SCHEDULE = {
     "mark positions": {"task": "bots.tasks.mark_positions", "schedule": 5.0, "options": {"expires": 5}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {
         "task": "analytics.tasks.take_portfolio_snapshot",
         "schedule": crontab(minute="*/5"),

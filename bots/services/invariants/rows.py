@@ -78,7 +78,8 @@ OUT_OF_BOUNDS = " UNION ALL ".join(
     WHERE "{column}" < %(earliest)s OR "{column}" > greatest("{known}", now()) + %(tolerance)s"""
     for table, name, column, known in TIMES
 )
-# A key or a parked fact leads to what came of it; nothing waits for an order that is there.
+# A key or a parked fact leads to what came of it: its row, or the conflict it was kept as. Nothing waits for an order
+# that is there.
 KEYS = """
     SELECT 'balance' AS kind, k.bot_id, k.natural_id AS id, 'no such balance' AS problem
     FROM ingest_keys k LEFT JOIN account_balance a
@@ -93,6 +94,11 @@ KEYS = """
     SELECT k.kind, k.bot_id, k.fact_id, 'applied, but no such fill'
     FROM parked_facts k LEFT JOIN fills f ON f.bot_id = k.bot_id AND f.fill_id = k.fact_id
     WHERE k.kind = 'fill' AND k.state = 'applied' AND f.fill_id IS NULL
+    UNION ALL
+    SELECT k.kind, k.bot_id, k.fact_id, 'refused, but no such conflict'
+    FROM parked_facts k LEFT JOIN ingest_conflicts c
+        ON c.bot_id = k.bot_id AND c.kind = k.kind AND c.natural_id = k.fact_id
+    WHERE k.state = 'refused' AND c.id IS NULL
     UNION ALL
     SELECT k.kind, k.bot_id, k.fact_id, 'waits for an order that is there'
     FROM parked_facts k JOIN orders o USING (bot_id, order_id)
@@ -144,7 +150,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     invariant(
         "I32_natural_ids_lead_to_rows_of_the_same_bot",
-        "Every key of a fact and every parked fact that was applied has its row; nothing is parked for a known order.",
+        "Every key of a fact and every parked fact that is settled has its row; nothing is parked for a known order.",
         KEYS,
     ),
     invariant(
