@@ -1,5 +1,6 @@
 """Jobs of the analytics app. Each can run twice, late or at the same time as itself without harm."""
 
+import time
 from datetime import date, datetime
 
 from celery import shared_task
@@ -14,6 +15,9 @@ from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metri
 from tradingdb.db_backend.partitions import ensure_partitions
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
+
+# How long one run may catch up; what is left waits for the next slot.
+FILL_SECONDS = 120.0
 
 
 @shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)
@@ -42,7 +46,11 @@ def take_portfolio_snapshot(slot: str | None = None) -> dict[str, int | str]:
     """
     target = datetime.fromisoformat(slot) if slot else slot_at(timezone.now())
     taken = portfolio_snapshot(slot=target)
-    filled = portfolio_fill_gaps(until=target)
+    filled, deadline = 0, time.monotonic() + FILL_SECONDS
+    while some := portfolio_fill_gaps(until=target):
+        filled += some
+        if time.monotonic() > deadline:
+            break
     return {"slot": target.isoformat(), "taken": taken, "filled": filled, "totals": bots_refresh_total_pnl()}
 
 

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 
+from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
 from bots.services.invariants.run import invariants_sweep
 from bots.services.marks import positions_mark
@@ -21,6 +22,12 @@ def mark_positions() -> int:
 def watch_heartbeats() -> int:
     """Tell of bots that went late, went down or came back; return how many events were written."""
     return heartbeat_watch()
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def repair_live() -> int:
+    """Bring Redis in line with PostgreSQL where a publish was lost; return how many entries were wrong."""
+    return 0 if rebuild_if_empty() else repair()
 
 
 @shared_task(acks_late=True, throws=AWAY)

@@ -24,7 +24,7 @@ from psycopg.errors import DiskFull
 from psycopg_pool import PoolTimeout
 
 from analytics.api import metrics, portfolio
-from bots.api import candles, cases, control, hot, live, positions, reads, registry, trades
+from bots.api import candles, cases, control, hot, invariants, live, positions, reads, registry, trades
 from bots.api.routers import bots as bot_calls
 from bots.api.routers import staff as staff_calls
 from tradingdb.lib.errors import (
@@ -99,7 +99,7 @@ api = TradingApi(
     docs=DocsPage(),
 )
 # Each module puts its calls on one of the two routers when it is imported.
-PARTS = (candles, cases, control, hot, live, positions, reads, registry, trades, metrics, portfolio)
+PARTS = (candles, cases, control, hot, invariants, live, positions, reads, registry, trades, metrics, portfolio)
 api.add_router("", bot_calls)
 api.add_router("", staff_calls)
 

@@ -1,5 +1,6 @@
 """Redis from PostgreSQL: every live key as it should be now."""
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ from bots.choices import ACTIVE_ORDER_STATUSES, OPEN_POSITION_STATUSES
 from bots.ledger.shapes import POSITION, SIGNAL, shape
 from bots.live import keys
 from bots.live.client import sync_client
-from bots.live.load import realized_today
+from bots.live.load import open_positions, realized_today
 from bots.live.script import LUA, METRIC_FIELDS, STATE_FIELDS, LiveUpdate, arguments
 from bots.models import Bot, Order, Position, Signal
 
@@ -50,6 +51,38 @@ def rebuild_if_empty() -> bool:
     finally:
         client.delete(keys.rebuilding())
     return True
+
+
+def repair() -> int:
+    """Correct what Redis missed of positions and orders while it was away, or when a process died after its commit.
+
+    Return how many entries were wrong. Raises RedisError.
+    """
+    client = sync_client()
+    known = {key.decode(): int(version) for key, version in client.hgetall(keys.versions()).items()}
+    pending = {key.decode() for key in client.scan_iter(match=keys.pending_orders("*"), count=1000)}
+    told = {key: set(json.loads(client.get(key) or "[]")) for key in pending}
+    # Read after Redis: what changes meanwhile is newer here and does no harm there.
+    stored = dict(Position.objects.open().values_list("position_id", "version"))
+    updates = [
+        _update("position", row["bot_id"], row["symbol"], row)
+        for row in open_positions([key for key, version in stored.items() if known.get(key, 0) < version])
+    ]
+    for position_id in known.keys() - stored.keys():
+        text = client.hget(keys.positions(), position_id)
+        if text is not None:
+            row = {**json.loads(text), "status": "closed", "version": known[position_id]}
+            updates.insert(0, _update("position", row["bot_id"], row["symbol"], row))
+    active: dict[str, set[str]] = {}
+    for order in _orders():
+        active.setdefault(keys.pending_orders(order["bot_id"]), set()).add(order["data"]["order_id"])
+    for bot_id in Bot.objects.values_list("bot_id", flat=True):
+        key = keys.pending_orders(bot_id)
+        for order_id in told.get(key, set()) - active.get(key, set()):
+            updates.append(_update("order", bot_id, "", {"order_id": order_id, "status": "cancelled"}))
+    if updates:
+        client.register_script(LUA)(args=arguments(updates, is_published=False))
+    return len(updates)
 
 
 def _updates(counts: dict[str, int], wanted: set[str]) -> Iterator[LiveUpdate]:

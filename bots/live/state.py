@@ -89,11 +89,15 @@ class LiveState:
         for row in loaded.bots:
             if self._touched.get(("bot", row["bot_id"]), 0) <= since:
                 self._learn_row(row, changes)
-        for row in loaded.positions:
-            self._put(LivePosition.from_wire(row), changes)
+        # First what is gone: it may hold the place of what came instead.
         for position_id in [key for key in self.positions if key not in loaded.open_versions]:
             if self._touched.get(("position", position_id), 0) <= since:
                 self._close(position_id, self.positions[position_id].version, changes)
+        for row in loaded.positions:
+            if self._touched.get(("position", row["position_id"]), 0) <= since:
+                # A late fill can bring back a position that was gone: its id follows from its opening fill.
+                self._gone.pop(row["position_id"], None)
+            self._put(LivePosition.from_wire(row), changes)
         for data in loaded.halts:
             bot_id = data["target"] if data["scope"] == ControlScope.BOT else ""
             self._halt(LiveUpdate(kind="halt", bot_id=bot_id, symbol="", data=data), changes)

@@ -53,7 +53,7 @@ class Bot(models.Model):
     acknowledged_halt = models.BigIntegerField(
         null=True, blank=True, help_text="Version of the halt the bot confirmed."
     )
-    total_pnl = amount(default=0, db_default=0, help_text="Net P&L over all closed trades, in the bot's currency.")
+    total_pnl = amount(default=0, db_default=0, help_text="Net P&L of the trades closed by the last snapshot.")
     api_key_hash = models.CharField(
         max_length=255, null=True, blank=True, editable=False, help_text="Kept from the old system; tokens replace it."
     )

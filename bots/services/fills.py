@@ -159,13 +159,17 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
         ),
         _order_update(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None),
     ]
+    gone: list[Row] = []
     if newest:
         writes = [*statements, *_write_newest(bot, row, effects[0], now), *_order_news(bot, fill, row)]
         rows = yield writes if flags else Last(writes)
     else:
         rows = yield [*statements, *_order_news(bot, fill, row)]
-        rows += yield from refold(bot, symbol, since=execution.key, now=now)
+        refolded = yield from refold(bot, symbol, since=execution.key, now=now)
+        rows += refolded.rows
+        gone = refolded.gone
     body, updates = _answer(bot, symbol, rows, flags)
+    updates = [_gone(bot, symbol, row) for row in gone] + updates
     for flag in flags:
         updates += yield from _breach(bot, fill, row, flag, now)
     if not newest:
@@ -312,6 +316,12 @@ def _answer(
     updates += [note("order", body["order"]), note("fill", body["fill"])]
     updates += [note("trade", trade) for trade in trades if trade["exit_time"] is not None]
     return body, updates
+
+
+def _gone(bot: BotContext, symbol: str, row: Row) -> LiveUpdate:
+    """Tell the live layer of a position that the fills no longer support under this id."""
+    data = {"position_id": row["position_id"], "symbol": symbol, "status": "closed", "version": row["version"]}
+    return LiveUpdate(kind="position", bot_id=bot.bot_id, symbol=symbol, data=data)
 
 
 def _breach(bot: BotContext, fill: NewFill, row: Row, flag: str, now: datetime) -> Plan[list[LiveUpdate]]:

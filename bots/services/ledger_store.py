@@ -54,7 +54,7 @@ CHAIN_FILLS = """
 CHAIN_POSITIONS = """
     SELECT position_id, opening_fill_id, current_price, marked_at, side AS p_side, size, quantity AS p_quantity,
         cost_basis, entry_notional, exit_notional, realized_pnl, fees AS p_fees, fill_count, opened_at, last_fill_id,
-        last_fill_at FROM positions
+        last_fill_at, version FROM positions
     WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND opening_fill_id <> ''
         AND (%(at)s::timestamptz IS NULL
             OR (opened_at, opening_fill_id) >= (%(at)s::timestamptz, %(fill)s::varchar COLLATE "C"))
@@ -102,6 +102,8 @@ NO_ENTRIES = """
     UPDATE positions SET entry_trade_ids = '{}', exit_trade_ids = '{}'
     WHERE bot_id = %(bot)s AND position_id = %(position)s AND entry_trade_ids <> '{}'
 """
+
+NEXT_VERSION = "version = greatest(version + 1, %(k_version)s)"
 
 
 class Origin(NamedTuple):
@@ -212,17 +214,21 @@ def write_position(
     position_id = position_id_of(bot.bot_id, symbol, state.opening_fill_id)
     position = _position_values(state, mark, now) | {"position_id": position_id}
     trade = _trade_values(state, origin, now) | {"position_id": position_id, "trade_id": trade_id_of(position_id)}
+    # A late fill can bring back an id that was gone, and then its versions go on growing.
+    fresh = int(now.timestamp() * 1_000_000)
     if stored_id is None or is_refold:
         # The opening order's words; they change only when a late fill makes another one the opening one.
         position |= {"leverage": origin.leverage, "strategy": origin.strategy}
         trade |= {"leverage": origin.leverage, "strategy": origin.strategy, "is_paper_trade": origin.is_paper}
     if stored_id is None:
         own = {"bot_id": bot.bot_id, "symbol": symbol, "config_version": bot.config_version}
-        statements = [insert("positions", position | own), insert("trades", trade | own)]
+        version = {"version": fresh} if is_refold else {}
+        statements = [insert("positions", position | own | version), insert("trades", trade | own)]
     else:
         where, keys = "bot_id = %(k_bot)s AND position_id = %(k_id)s", {"k_bot": bot.bot_id, "k_id": stored_id}
+        least = {"k_version": fresh if is_refold else 0}
         statements = [
-            update("positions", position, where=where, keys=keys, also="version = version + 1"),
+            update("positions", position, where=where, keys=keys | least, also=NEXT_VERSION),
             update("trades", trade, where=where, keys=keys),
         ]
     if state.is_open and is_refold and stored_id is not None:

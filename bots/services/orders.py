@@ -49,14 +49,16 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     locks = [lock_symbol(bot.bot_id, order.symbol), lock_order(bot.bot_id, order.order_id)]
     if order.intent == OrderIntent.REQUEST:
         locks.insert(0, lock_admission(bot.bot_id))
-    *_, stored, parked = yield [*locks, Sql(ORDER_ROW, key), Sql(PARKED, key)]
+    *_, stored, parked, states = yield [
+        *locks, Sql(ORDER_ROW, key), Sql(PARKED, key), controls(bot, order.symbol),
+    ]  # fmt: skip
     if stored:
         return (yield from _repeat(bot, order, stored[0], digest))
     reasons: list[Reason] = []
     if order.intent == OrderIntent.REQUEST:
-        reasons = yield from evaluate(bot, order, now)
+        reasons = yield from evaluate(bot, order, states, now)
     values = _values(bot, order, digest, now, reasons)
-    extra = refusal_events(bot, order, reasons, now) if reasons else (yield from _report_breach(bot, order, now))
+    extra = refusal_events(bot, order, reasons, now) if reasons else _report_breach(bot, order, states, now)
     event = {"bot_id": bot.bot_id, "order_id": order.order_id, "to_status": values["status"], "source": order.source}
     event |= {"at": values["created_at"], "details": {"reasons": reasons} if reasons else {}}
     writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
@@ -144,11 +146,10 @@ def _values(bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reas
     }
 
 
-def _report_breach(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list[Sql]]:
+def _report_breach(bot: BotContext, order: NewOrder, rows: list[Row], now: datetime) -> list[Sql]:
     """Return the risk event of an order that was placed although the bot was halted."""
     if order.intent == OrderIntent.REQUEST:
         return []
-    (rows,) = yield [controls(bot, order.symbol)]
     halts = [row for row in rows if row["state"] == ControlLevel.HALTED]
     made = order.created_at or now
     if level_of(bot.status, restrictions_from(rows)) != ControlLevel.HALTED or any(
@@ -168,9 +169,10 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
     done = {"id": fact["id"], "now": now}
     body, digest = fact["body"], bytes(fact["content_hash"])
     if fact["kind"] == FactKind.ORDER_UPDATE:
-        yield [Sql(UNPARK, done | {"state": ParkedState.APPLIED.value})]
+        key = {"bot": bot.bot_id, "id": order.order_id}
+        _, (row,) = yield [Sql(UNPARK, done | {"state": ParkedState.APPLIED.value}), Sql(ORDER_ROW, key)]
         news = OrderNews(body=body, source=fact["source"], **_typed(body, OrderNews))
-        return (yield from within(_apply_news(bot, news, digest=digest, now=now)))
+        return (yield from within(_apply_news(bot, news, row, digest=digest, now=now)))
     fill = NewFill(body=body, source=fact["source"], **_typed(body, NewFill))
     keys = {
         "bot": bot.bot_id,
@@ -216,7 +218,7 @@ def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
     if rows and seen:
         return Outcome(200, shape(rows[0], ORDER), replayed=True)
     if rows:
-        return (yield from _apply_news(bot, news, digest=digest, now=now))
+        return (yield from _apply_news(bot, news, rows[0], digest=digest, now=now))
     fact_id = digest.hex()
     _, rows, parked = yield [
         lock_order(bot.bot_id, news.order_id),
@@ -237,8 +239,7 @@ def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
 PARKED_NEWS = "SELECT 1 FROM parked_facts WHERE bot_id = %(bot)s AND kind = 'order_update' AND fact_id = %(fact)s"
 
 
-def _apply_news(bot: BotContext, news: OrderNews, *, digest: bytes, now: datetime) -> Plan[Outcome]:
-    ((row,),) = yield [Sql(ORDER_ROW, {"bot": bot.bot_id, "id": news.order_id})]
+def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, now: datetime) -> Plan[Outcome]:
     at = news.at or now
     old = OrderStatus(row["reported_status"])
     new = OrderStatus(news.status) if news.status else old

@@ -5,13 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from bots.ledger.fold import Effect, PositionState, fold, opened_by
+from bots.ledger.fold import Effect, PositionState, fold, opened_by, position_id_of
 from bots.services import ledger_store as store
 from bots.services.context import BotContext
 from bots.services.plan import Plan, Row, Sql
 
 
-def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, now: datetime) -> Plan[list[list[Row]]]:
+def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, now: datetime) -> "Plan[Refolded]":
     """Fold the chain again from the position that was held at `since` (from the beginning when None), and make every
     derived row say so.
 
@@ -31,7 +31,16 @@ def refold(bot: BotContext, symbol: str, *, since: tuple[datetime, str] | None, 
     chain = fold_chain(fills, start_id)
     statements = [store.derive_fills(bot.bot_id, symbol, chain.effects)] if chain.effects else []
     statements += _write_chain(bot, symbol, chain, stored, {row["order_id"]: row for row in orders}, orders_of, now)
-    return (yield [*statements, *store.link_orders(bot.bot_id, symbol, chain.effects, orders_of)])
+    rows = yield [*statements, *store.link_orders(bot.bot_id, symbol, chain.effects, orders_of)]
+    ids = {position_id_of(bot.bot_id, symbol, state.opening_fill_id) for state in chain.states}
+    return Refolded(rows, [row for row in stored if row["position_id"] not in ids])
+
+
+class Refolded(NamedTuple):
+    """What the statements returned, and the rows of positions that are no more, or have another id now."""
+
+    rows: list[list[Row]]
+    gone: list[Row]
 
 
 class Chain(NamedTuple):

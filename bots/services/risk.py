@@ -11,7 +11,7 @@ from bots.ledger.facts import NewOrder
 from bots.ledger.risk import Ask, Reason, Standing, admit
 from bots.services.context import BotContext
 from bots.services.permits import controls, restrictions_from
-from bots.services.plan import Plan, Sql, insert
+from bots.services.plan import Plan, Row, Sql, insert
 
 # In one statement: what is held in this symbol, how many other symbols are in use, and the equities limits refer to.
 STANDING = """
@@ -36,8 +36,8 @@ STANDING = """
 RISK_TYPE = {"reduce_only": "position_limit"}
 
 
-def evaluate(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list[Reason]]:
-    """Return the reasons that refuse an order; none admits it."""
+def evaluate(bot: BotContext, order: NewOrder, states: list[Row], now: datetime) -> Plan[list[Reason]]:
+    """Return the reasons that refuse an order, given the control states that apply; none admits it."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     params = {
         "bot": bot.bot_id,
@@ -45,8 +45,7 @@ def evaluate(bot: BotContext, order: NewOrder, now: datetime) -> Plan[list[Reaso
         "day": midnight,
         "week": midnight - timedelta(days=midnight.weekday()),
     }
-    rows, states = yield [Sql(STANDING, params), controls(bot, order.symbol)]
-    row = rows[0]
+    ((row,),) = yield [Sql(STANDING, params)]
     peaks = [value for value in (bot.initial_capital, row["peak"], row["current_equity"]) if value is not None]
     standing = Standing(
         status=bot.status,
@@ -88,7 +87,8 @@ def refusal_events(bot: BotContext, order: NewOrder, reasons: list[Reason], now:
 def check_order(bot: BotContext, order: NewOrder) -> Plan[dict[str, Any]]:
     """Say whether an order would be admitted now; stores nothing but the risk events of a refusal."""
     now = timezone.now()
-    reasons = yield from evaluate(bot, order, now)
+    (states,) = yield [controls(bot, order.symbol)]
+    reasons = yield from evaluate(bot, order, states, now)
     if reasons:
         yield refusal_events(bot, order, reasons, now)
     return {"allowed": not reasons, "reasons": reasons}

@@ -23,7 +23,7 @@ from tests.bots.ledger_tools import at, place
 from tradingdb.lib.errors import Conflict
 
 SIGNAL = {"signal_id": "s1", "symbol": "BTCUSDT", "signal_type": "long", "price": "100", "strategy": "x"}
-BALANCE = {"balance_id": "b1", "total_balance": "900", "available_balance": "800", "equity": "950", "timestamp": at(1)}
+BALANCE = {"balance_id": "b1", "total_balance": "900", "available_balance": "900", "equity": "900", "timestamp": at(1)}
 
 pytestmark = pytest.mark.usefixtures("ledger_holds")
 
@@ -69,7 +69,7 @@ def test_balance_is_stored_once_and_only_the_newest_is_the_equity(bot: Bot) -> N
     assert (again.status, again.replayed) == (200, True)
     assert AccountBalance.objects.count() == 2
     bot.refresh_from_db()
-    assert bot.current_equity == Decimal(950)
+    assert bot.current_equity == Decimal(900)
     with pytest.raises(Conflict):
         # Another time under the same id is other content, although the table's own key would let it in.
         record_balance(bot, timestamp=at(2))
@@ -78,7 +78,7 @@ def test_balance_is_stored_once_and_only_the_newest_is_the_equity(bot: Bot) -> N
 def test_balance_below_zero_is_stored_flagged_and_opens_a_case(bot: Bot) -> None:
     outcome = record_balance(bot, total_balance="-5", equity="-5")
 
-    assert outcome.body["flags"] == ["negative_balance"]
+    assert outcome.body["flags"] == ["negative_balance", "balance_mismatch"]
     assert ReconciliationCase.objects.get().kind == "negative_balance"
 
 

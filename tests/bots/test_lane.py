@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
 VOLATILE = {
     "bot_id", "position_id", "trade_id", "opened_position_id", "request_id", "received_at", "updated_at",
-    "last_updated", "server_time", "valid_until", "created_at", "since", "id",
+    "last_updated", "server_time", "version", "valid_until", "created_at", "since", "id",
 }  # fmt: skip
 
 

@@ -100,7 +100,7 @@ class Instance:
         web = ["uvicorn", "tradingdb.asgi:application", "--host", self.host, "--port", str(self.port)]
         web += ["--workers", str(self.web_workers)] if self.web_workers > 1 else []
         web += ["--ws", self.environ.get("UVICORN_WS") or "websockets", "--lifespan", "on"]
-        web += ["--no-access-log", "--timeout-graceful-shutdown", "5"]
+        web += ["--no-access-log", "--timeout-graceful-shutdown", "5", "--timeout-keep-alive", "75"]
         worker = ["celery", "-A", "tradingdb", "worker", "-c", "2", "--loglevel", "INFO", "-Q", "celery"]
         # Workers need nothing of each other; gossip fails loudly whenever Redis is restarted.
         worker += ["--without-gossip", "--without-mingle"]

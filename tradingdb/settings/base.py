@@ -227,6 +227,7 @@ CELERY_BEAT_SCHEDULER = "tradingdb.beat:SingleScheduler"
 # Jobs that wait for a worker longer than `expires` seconds are dropped: the next one does the same work.
 CELERY_BEAT_SCHEDULE = {
     "mark positions": {"task": "bots.tasks.mark_positions", "schedule": 5.0, "options": {"expires": 5}},
+    "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {
