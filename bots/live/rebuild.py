@@ -59,30 +59,39 @@ def repair() -> int:
     Return how many entries were wrong. Raises RedisError.
     """
     client = sync_client()
-    known = {key.decode(): int(version) for key, version in client.hgetall(keys.versions()).items()}
-    pending = {key.decode() for key in client.scan_iter(match=keys.pending_orders("*"), count=1000)}
-    told = {key: set(json.loads(client.get(key) or "[]")) for key in pending}
+    updates = [*_position_repairs(client), *_order_repairs(client)]
+    if updates:
+        client.register_script(LUA)(args=arguments(updates, is_published=False))
+    return len(updates)
+
+
+def _position_repairs(client: Redis) -> Iterator[LiveUpdate]:
+    known = {_text(key): int(version) for key, version in client.hgetall(keys.versions()).items()}
     # Read after Redis: what changes meanwhile is newer here and does no harm there.
     stored = dict(Position.objects.open().values_list("position_id", "version"))
-    updates = [
-        _update("position", row["bot_id"], row["symbol"], row)
-        for row in open_positions([key for key, version in stored.items() if known.get(key, 0) < version])
-    ]
     for position_id in known.keys() - stored.keys():
         text = client.hget(keys.positions(), position_id)
         if text is not None:
             row = {**json.loads(text), "status": "closed", "version": known[position_id]}
-            updates.insert(0, _update("position", row["bot_id"], row["symbol"], row))
+            yield _update("position", row["bot_id"], row["symbol"], row)
+    for row in open_positions([key for key, version in stored.items() if known.get(key, 0) < version]):
+        yield _update("position", row["bot_id"], row["symbol"], row)
+
+
+def _order_repairs(client: Redis) -> Iterator[LiveUpdate]:
+    """Take ended orders off the lists of pending ones; an order that is missing there comes with its next news."""
+    bots = list(Bot.objects.values_list("bot_id", flat=True))
+    told = {bot_id: set(json.loads(client.get(keys.pending_orders(bot_id)) or "[]")) for bot_id in bots}
     active: dict[str, set[str]] = {}
-    for order in _orders():
-        active.setdefault(keys.pending_orders(order["bot_id"]), set()).add(order["data"]["order_id"])
-    for bot_id in Bot.objects.values_list("bot_id", flat=True):
-        key = keys.pending_orders(bot_id)
-        for order_id in told.get(key, set()) - active.get(key, set()):
-            updates.append(_update("order", bot_id, "", {"order_id": order_id, "status": "cancelled"}))
-    if updates:
-        client.register_script(LUA)(args=arguments(updates, is_published=False))
-    return len(updates)
+    for update in _orders():
+        active.setdefault(update["bot_id"], set()).add(update["data"]["order_id"])
+    for bot_id in bots:
+        for order_id in told[bot_id] - active.get(bot_id, set()):
+            yield _update("order", bot_id, "", {"order_id": order_id, "status": "cancelled"})
+
+
+def _text(key: bytes | str) -> str:
+    return key.decode() if isinstance(key, bytes) else key
 
 
 def _updates(counts: dict[str, int], wanted: set[str]) -> Iterator[LiveUpdate]:
