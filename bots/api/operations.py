@@ -110,11 +110,11 @@ def read_operation(operation: inputs.OperationIn) -> Operation:
     try:
         data: Any = validated(model, operation.data, loc=("data",))
     except ValidationFailed as e:
-        return Operation(name[:100], None, error=e)
+        return Operation(operation.op, name[:100], None, error=e)
     make = PLANS[operation.op]
     order_id = data.order_id if operation.op in ("fill", "order_update") else None
     symbol = data.symbol if operation.op == "order" else None
-    return Operation(name, partial(make, data), symbol=symbol, order_id=order_id)
+    return Operation(operation.op, name, partial(make, data), symbol=symbol, order_id=order_id)
 
 
 def _run_fill(data: inputs.FillIn, bot: BotContext) -> Plan[Outcome]:

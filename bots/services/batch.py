@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import psycopg
 from django.db import Error as DjangoDatabaseError
 
-from bots.live.publish import LiveUpdate
+from bots.choices import FactKind
 from bots.services.context import BotContext
 from bots.services.locks import lock_admission, lock_many
-from bots.services.plan import Outcome, Plan, Sql, TryAgain, within
+from bots.services.plan import Last, Outcome, Plan, Sql, TryAgain, within
 from tradingdb.lib.errors import DomainError
 
+# Kinds whose operations touch nothing but their own row.
+STANDING_ALONE = frozenset({FactKind.SIGNAL, FactKind.BALANCE, FactKind.EVENT})
 DATABASE_ERRORS = (psycopg.Error, DjangoDatabaseError)
 
 
@@ -30,6 +32,7 @@ class Result(TypedDict, total=False):
 class Operation:
     """One operation that was read: how to run it, or why it was malformed."""
 
+    kind: str
     id: str
     make: Callable[[BotContext], Plan[Outcome]] | None
     error: DomainError | None = None
@@ -37,10 +40,14 @@ class Operation:
     order_id: str | None = None
 
 
+Ends = dict[int, Outcome | DomainError]
+Running = dict[int, tuple[Plan[Outcome], Sequence[Sql]]]
+
+
 @dataclass(slots=True)
 class Batch:
-    """Operations in their order. First they run without savepoints, which costs nothing; if the database refuses one,
-    all run again, each within a savepoint of its own, and only that one fails."""
+    """Operations in their order. First they run without savepoints and with as few round trips as their order
+    allows; if the database refuses one, all run again, each within a savepoint of its own, and only that one fails."""
 
     operations: Sequence[Operation]
     is_careful: bool = field(default=False)
@@ -53,34 +60,104 @@ class Batch:
         locks = [lock_admission(bot.bot_id)] if symbols else []
         if symbols or orders:
             yield [*locks, lock_many(bot.bot_id, symbols, orders)]
-        results: list[Result] = []
-        updates: list[LiveUpdate] = []
-        for operation in self.operations:
-            outcome = yield from self._one(bot, operation)
-            results.append(_result(operation, outcome))
-            if isinstance(outcome, Outcome):
-                updates += outcome.updates
+        ends: Ends = {}
+        if self.is_careful:
+            for number in range(len(self.operations)):
+                ends[number] = yield from self._within_savepoint(bot, self.operations[number])
+        else:
+            try:
+                alone, chained = self._split()
+                yield from self._together(bot, alone, ends)
+                yield from self._overlapping(bot, chained, ends)
+            except DATABASE_ERRORS as e:
+                self.is_careful = True
+                raise TryAgain from e
+        outcomes = [ends[number] for number in range(len(self.operations))]
+        updates = [update for outcome in outcomes if isinstance(outcome, Outcome) for update in outcome.updates]
+        results = [_result(op, outcome) for op, outcome in zip(self.operations, outcomes, strict=True)]
         return Outcome(200, {"results": results}, updates=tuple(updates))
 
-    def _one(self, bot: BotContext, operation: Operation) -> Plan[Outcome | DomainError]:
+    def _split(self) -> tuple[list[int], list[int]]:
+        """Return the operations that touch nothing of each other, and the rest, whose order counts."""
+        alone: list[int] = []
+        chained: list[int] = []
+        seen: set[tuple[str, str]] = set()
+        for number, operation in enumerate(self.operations):
+            key = (operation.kind, operation.id)
+            is_alone = operation.kind in STANDING_ALONE and key not in seen
+            seen.add(key)
+            (alone if is_alone else chained).append(number)
+        return alone, chained
+
+    def _together(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
+        """Step operations side by side: the statements of all travel in one round trip."""
+        running: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
+        for number in numbers:
+            self._begin(bot, number, running, ends)
+        while running:
+            rows = yield [statement for _, step in running.values() for statement in step]
+            at, going = 0, running
+            running = {}
+            for number, (plan, step) in going.items():
+                _advance(number, plan, rows[at : at + len(step)], running, ends)
+                at += len(step)
+
+    def _overlapping(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
+        """Run operations one after another; the last step of each travels with the first step of the next.
+
+        The database executes them in that order, so the next one sees what the one before it wrote.
+        """
+        last: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
+        for number in numbers:
+            running: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
+            self._begin(bot, number, running, ends)
+            while running:
+                plan, step = running.pop(number)
+                if isinstance(step, Last) and not last:
+                    last[number] = (plan, step)
+                    break
+                before = [statement for _, queued in last.values() for statement in queued]
+                rows = yield [*before, *step]
+                for queued_number, (queued_plan, _) in last.items():
+                    _advance(queued_number, queued_plan, rows[: len(before)], running, ends)
+                last = {}
+                _advance(number, plan, rows[len(before) :], running, ends)
+        for number, (plan, step) in last.items():
+            rows = yield list(step)
+            _advance(number, plan, rows, {}, ends)
+
+    def _begin(self, bot: BotContext, number: int, running: Running, ends: Ends) -> None:
+        operation = self.operations[number]
+        if operation.make is None:
+            assert operation.error is not None
+            ends[number] = operation.error
+        else:
+            _advance(number, operation.make(bot), None, running, ends)
+
+    def _within_savepoint(self, bot: BotContext, operation: Operation) -> Plan[Outcome | DomainError]:
         if operation.make is None:
             assert operation.error is not None
             return operation.error
-        if self.is_careful:
-            yield [Sql("SAVEPOINT operation", {})]
+        yield [Sql("SAVEPOINT operation", {})]
         try:
             outcome = yield from within(operation.make(bot))
         except DomainError as e:
-            return e
-        except DATABASE_ERRORS as e:
-            if not self.is_careful:
-                self.is_careful = True
-                raise TryAgain from e
+            outcome = Outcome(e.http_status, {}, error=e)
+        except DATABASE_ERRORS:
             yield [Sql("ROLLBACK TO SAVEPOINT operation", {}), Sql("RELEASE SAVEPOINT operation", {})]
             return NotStored("The database refused the operation.")
-        if self.is_careful:
-            yield [Sql("RELEASE SAVEPOINT operation", {})]
+        yield [Sql("RELEASE SAVEPOINT operation", {})]
         return outcome
+
+
+def _advance(number: int, plan: Plan[Outcome], rows: Any, running: Running, ends: Ends) -> None:
+    """Give a plan its rows: it goes on with its next step, or it ends."""
+    try:
+        running[number] = (plan, plan.send(rows))
+    except StopIteration as stop:
+        ends[number] = stop.value
+    except DomainError as e:
+        ends[number] = e
 
 
 class NotStored(DomainError):
