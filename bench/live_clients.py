@@ -11,7 +11,6 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Iterator
 from typing import TypedDict
 
 HANDSHAKES_AT_ONCE = 50
@@ -108,11 +107,10 @@ def read(order: Order, readers: dict[int, socket.socket]) -> list[int]:
             while (frame := frame_at(data, at)) is not None and len(data) >= frame[1]:
                 if data[at] & COMPRESSED:
                     text = inflate(inflaters.setdefault(number, zlib.decompressobj(-15)), data[frame[0] : frame[1]])
-                    found = (text, 0, len(text))
+                    stamps = stamps_in(marker, text, 0, len(text)) if text.startswith(begin) else []
                 else:
-                    found = (data, *frame)
-                if found[0].startswith(begin, found[1]):
-                    latencies += [now - stamp for stamp in stamps_in(marker, *found)]
+                    stamps = stamps_in(marker, data, *frame) if data.startswith(begin, frame[0]) else []
+                latencies += [now - stamp for stamp in stamps]
                 at = frame[1]
             if at < len(data):
                 begun[number] = bytearray(data[at:]) if at or number not in begun else begun[number]
@@ -126,14 +124,16 @@ def inflate(inflater: "zlib._Decompress", payload: bytes | bytearray) -> bytes:
     return inflater.decompress(bytes(payload) + b"\x00\x00\xff\xff")
 
 
-def stamps_in(marker: bytes, data: bytes | bytearray, start: int, end: int) -> Iterator[int]:
-    """Yield the stamps in a payload."""
+def stamps_in(marker: bytes, data: bytes | bytearray, start: int, end: int) -> list[int]:
+    """Return the stamps in a payload."""
+    stamps = []
     found = data.find(marker, start, end)
     while found >= 0:
         first = found + len(marker)
         last = data.index(b'"', first)
-        yield int(data[first:last])
+        stamps.append(int(data[first:last]))
         found = data.find(marker, last, end)
+    return stamps
 
 
 def frame_at(data: bytes | bytearray, at: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ class DuplicateExecution(Conflict):
 
 
 class BotNotActive(DomainError):
-    """A command for a bot that is stopped or archived."""
+    """Something that an archived bot does not get, such as a token."""
 
     code = "bot_not_active"
     http_status = 409

@@ -1,11 +1,20 @@
 """Every address of the site but the sockets' (routing.py)."""
 
+from django.conf import settings
 from django.contrib import admin
+from django.http import FileResponse, HttpRequest
 from django.urls import include, path
 from django.views.generic import RedirectView
 
 from bots.api.dashboard import dashboard
 from tradingdb.lib import health, telemetry
+
+
+def problems(request: HttpRequest) -> FileResponse:
+    """What each error code means: the address that the `type` of every problem names."""
+    page = settings.BASE_DIR / "docs" / "problems.md"
+    return FileResponse(page.open("rb"), content_type="text/plain; charset=utf-8")
+
 
 urlpatterns = [
     path("", dashboard, name="dashboard"),
@@ -13,6 +22,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("docs/problems", problems, name="problems"),
     path("metrics", telemetry.metrics, name="metrics"),
     path("favicon.ico", RedirectView.as_view(url="/static/dashboard/favicon.svg")),
 ]

@@ -1,11 +1,14 @@
 """The sockets: who may open one, and handing it to the hub. They only ever read."""
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from bots.live import messages
@@ -16,8 +19,21 @@ from bots.live.viewers import session_key_of, viewer_of
 from bots.services.tokens import token_authenticate
 from tradingdb.lib.errors import NotAuthenticated
 
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
 MOST_BYTES = 4096
 POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER = 1008, 1009, 1013
+
+
+async def asked(question: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+    """Return the database's answer about who is at the door; while it is away nobody comes in."""
+    try:
+        answer: Answer = await database_sync_to_async(question)(*args, **kwargs)
+    except DatabaseError as e:
+        logger.warning("A socket is refused, since PostgreSQL does not answer: %s", e)
+        raise DenyConnection from e
+    return answer
 
 
 class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -47,7 +63,7 @@ class LiveSocket(Socket):
 
     async def connect(self) -> None:
         """Accept a session that may watch, and send the snapshot. The Origin was checked before."""
-        viewer = await database_sync_to_async(viewer_of)(session_key_of(self.scope["headers"]))
+        viewer = await asked(viewer_of, session_key_of(self.scope["headers"]))
         if viewer is None:
             raise DenyConnection
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
@@ -79,7 +95,7 @@ class BotSocket(Socket):
         headers = dict(self.scope["headers"])
         scheme, _, raw = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
-            token = await database_sync_to_async(token_authenticate)(raw.strip(), now=timezone.now())
+            token = await asked(token_authenticate, raw.strip(), now=timezone.now())
         except NotAuthenticated as e:
             raise DenyConnection from e
         bot_id = self.scope["url_route"]["kwargs"]["bot_id"]

@@ -103,7 +103,6 @@ class Hub:
         if view is None:
             rate = settings.LIVE_MAX_MESSAGES_PER_SECOND
             view = self._views[filter] = View(self.state, filter, rate=rate, about=self._about)
-        view.settle()
         watcher = Watcher(viewer, view, Outlet(send, newest=view.snapshot))
         view.outlets.add(watcher.outlet)
         self._watchers.add(watcher)
@@ -120,7 +119,6 @@ class Hub:
 
     def resync(self, watcher: Watcher) -> None:
         """Send a browser that missed something the whole view."""
-        watcher.view.settle()
         watcher.outlet.push_text(watcher.view.snapshot())
 
     # --- bots

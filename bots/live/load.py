@@ -65,4 +65,5 @@ CONTROL_FIELDS = ("scope", "target", "state", "reason", "changed_by_name", "chan
 def control_shape(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a control state as the sockets show it."""
     data = shape(row, CONTROL_FIELDS)
-    return {**data, "since": data.pop("changed_at")}
+    since = data.pop("changed_at")
+    return {**data, "since": since}

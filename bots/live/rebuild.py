@@ -11,6 +11,7 @@ from redis import Redis
 
 from bots.choices import ACTIVE_ORDER_STATUSES, OPEN_POSITION_STATUSES
 from bots.ledger.shapes import POSITION, SIGNAL, shape
+from bots.ledger.symbols import split_symbol
 from bots.live import keys
 from bots.live.client import sync_client
 from bots.live.load import open_positions, realized_today
@@ -124,8 +125,11 @@ def _positions() -> Iterator[LiveUpdate]:
 
 def _bots() -> Iterator[LiveUpdate]:
     realized: dict[str, Any] = {}
-    for (bot_id, _symbol), net in realized_today(now=timezone.now()).items():
-        realized[bot_id] = realized.get(bot_id, 0) + net
+    currencies = dict(Bot.objects.values_list("bot_id", "currency"))
+    for (bot_id, symbol), net in realized_today(now=timezone.now()).items():
+        # Unlike currencies are never added.
+        if split_symbol(symbol, currencies[bot_id])[1] == currencies[bot_id]:
+            realized[bot_id] = realized.get(bot_id, 0) + net
     is_open = Q(positions__status__in=OPEN_POSITION_STATUSES)
     names = [name for name in (*STATE_FIELDS, *METRIC_FIELDS) if name in {field.name for field in Bot._meta.fields}]
     for row in Bot.objects.values("bot_id", *names).annotate(open_positions=Count("positions", filter=is_open)):

@@ -123,14 +123,11 @@ class View:
             self._broadcast(self._next())
         return None
 
-    def settle(self) -> None:
-        """Send everything pending, whatever the pace: someone joins, and begins where the others are."""
-        while self._pending:
-            self._pace.spend()
-            self._broadcast(self._next())
-
     def snapshot(self) -> str:
-        """Return the whole view as one message; made once for all who ask before the next change."""
+        """Return the whole view as one message; made once for all who ask before the next change.
+
+        It may be ahead of the message with its number: what waits for the pace is in it, and comes once more.
+        """
         if self._snapshot is None:
             state, has = self.state, self.filter.has
             self._snapshot = messages.snapshot(

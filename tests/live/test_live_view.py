@@ -25,6 +25,12 @@ class Seen:
     async def _send(self, event: dict[str, Any]) -> None:
         self.messages.append(json.loads(event["text"]))
 
+    def wait(self) -> None:
+        """Let the pace's time pass."""
+        assert self.view.flush() is not None
+        self.view._pace = Pace(1000)
+        assert self.view.flush() is None
+
     def hear(self, *updates: Any) -> list[dict[str, Any]]:
         """Apply updates, flush, and return what was sent."""
         return self.take(self.state.apply(updates))
@@ -79,7 +85,7 @@ def test_what_comes_too_fast_travels_together(state: LiveState) -> None:
 
     for number in range(50):
         assert seen.hear(price(str(200 + number), at=f"2026-11-20T11:00:{number:02}Z")) == []
-    seen.view.settle()
+    seen.wait()
 
     assert [message["seq"] for message in seen.messages] == [1, 2]
     last = seen.messages[-1]
@@ -103,7 +109,7 @@ def test_a_position_that_closes_is_named_and_not_shown(state: LiveState) -> None
     seen.hear(price("150"))
     seen.hear(position(position_row(version=2)))
     seen.hear(closed(position_row(), 3))
-    seen.view.settle()
+    seen.wait()
 
     last = seen.messages[-1]
     assert (last["positions"], last["closed"]) == ([], ["p1"])

@@ -1,9 +1,14 @@
 """The database wrapper: stock PostgreSQL plus the knowledge whether TimescaleDB is there."""
 
+import logging
+
+from django.db import ProgrammingError
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrapper
 from django.utils.functional import cached_property
 
 from tradingdb.db_backend.schema import SchemaEditor
+
+logger = logging.getLogger(__name__)
 
 
 class DatabaseWrapper(PostgresWrapper):
@@ -24,5 +29,9 @@ class DatabaseWrapper(PostgresWrapper):
         with self.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'")
             if cursor.fetchone():
-                cursor.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+                try:
+                    cursor.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+                except ProgrammingError:
+                    # A login that may not install it uses native partitions, as on a server without it.
+                    logger.warning("TimescaleDB is offered, but this login may not install it.")
         self.__dict__.pop("has_timescaledb", None)

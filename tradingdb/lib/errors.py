@@ -80,13 +80,6 @@ class RiskRejected(DomainError):
     http_status = 409
 
 
-class InvalidTransition(DomainError):
-    """A status change that the table of allowed moves does not have."""
-
-    code = "invalid_transition"
-    http_status = 409
-
-
 class RateLimited(DomainError):
     """Too many calls in this bucket; `retry_after` is in seconds."""
 

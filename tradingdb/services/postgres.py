@@ -46,6 +46,8 @@ THROWAWAY_SETTINGS = {
 # Fast shutdown ends the sessions and writes a checkpoint; immediate shutdown leaves the rest to recovery.
 DURABLE_STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 THROWAWAY_STOP = ((signal.SIGQUIT, 5.0),)
+# Line of postmaster.pid that holds its state.
+STATUS_LINE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Whether the server takes connections. Raises ServiceError when it does not know our password."""
+        if not self._says_ready():
+            # A connection now would only leave a FATAL line in its log.
+            return False
         try:
             psycopg.connect(self._url(SUPERUSER, "postgres"), connect_timeout=2).close()
         except psycopg.OperationalError as e:
@@ -101,6 +106,14 @@ class Postgres:
                 ) from None
             return False
         return True
+
+    def _says_ready(self) -> bool:
+        """Whether the postmaster wrote "ready" into its pid file, where pg_ctl looks as well."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= STATUS_LINE and lines[STATUS_LINE - 1].strip() == "ready"
 
     def prepare_databases(self) -> None:
         """Make roles, database and extensions as they should be; safe at every start."""

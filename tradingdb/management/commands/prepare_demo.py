@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from analytics.selectors.grid import slot_at
-from analytics.services.portfolio import portfolio_backfill
+from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_backfill
 from analytics.services.risk_metrics import risk_metrics_backfill
 from audit.services.actions import Actor
 from bots.api.inputs import OperationIn
@@ -137,6 +137,7 @@ def write_history(library: Library, end: Any, days: int) -> int:
     for day in range(days):
         slot = slot_at(first + timedelta(days=day + 1))
         portfolio_backfill(first=slot, last=min(slot, end))
+    bots_refresh_total_pnl()
     return stored
 
 
