@@ -4,7 +4,9 @@ import asyncio
 import json
 from typing import Any
 
-from bots.live.outlet import Outlet
+import pytest
+
+from bots.live.outlet import MOST_WAITING, Outlet
 
 
 class Slow:
@@ -19,6 +21,15 @@ class Slow:
         self.sent.append(json.loads(event["text"]) if "text" in event else event)
 
 
+async def settled(outlet: Outlet) -> None:
+    """Let the loop turn until nothing is held back any more."""
+    for _ in range(1000):
+        if not outlet.is_busy:
+            return
+        await asyncio.sleep(0)
+    pytest.fail("The socket is still busy.")
+
+
 async def test_a_free_socket_gets_the_message_before_push_returns() -> None:
     slow = Slow()
     slow.gate.set()
@@ -30,20 +41,33 @@ async def test_a_free_socket_gets_the_message_before_push_returns() -> None:
     assert not outlet.is_busy
 
 
-async def test_a_stalled_socket_gets_the_newest_state_when_it_comes_back() -> None:
-    slow, newest = Slow(), 1
-    outlet = Outlet(slow.send, newest=lambda: json.dumps({"newest": newest}))
+async def test_a_slow_socket_gets_everything_in_its_order() -> None:
+    slow = Slow()
+    outlet = Outlet(slow.send, newest=lambda: '"newest"')
 
-    outlet.push_text('"first"')
-    for newest in range(100):
-        outlet.push_text(json.dumps(newest))
+    for number in range(MOST_WAITING + 1):
+        outlet.push_text(str(number))
     assert (slow.sent, outlet.is_busy) == ([], True)
     slow.gate.set()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settled(outlet)
 
-    assert slow.sent == ["first", {"newest": 99}]
-    assert not outlet.is_busy
+    assert slow.sent == list(range(MOST_WAITING + 1))
+
+
+@pytest.mark.parametrize(("count", "length"), [(MOST_WAITING + 2, 1), (6, 1_000_000)])
+async def test_a_stalled_socket_gets_the_newest_state_when_it_comes_back(count: int, length: int) -> None:
+    slow = Slow()
+    told = 0
+    outlet = Outlet(slow.send, newest=lambda: json.dumps({"newest": told}))
+
+    outlet.push_text('"first"')
+    for _ in range(count):
+        told += 1
+        outlet.push_text(json.dumps("x" * length))
+    slow.gate.set()
+    await settled(outlet)
+
+    assert slow.sent == ["first", {"newest": count}]
     outlet.push_text('"after"')
     assert slow.sent[-1] == "after"
 
@@ -57,8 +81,7 @@ async def test_closing_a_stalled_socket_sends_the_close_and_no_state() -> None:
     outlet.close(4401)
     outlet.push_text('"later"')
     slow.gate.set()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settled(outlet)
 
     assert slow.sent == ["first", {"type": "websocket.close", "code": 4401}]
 
@@ -88,7 +111,6 @@ async def test_a_socket_that_goes_away_while_it_is_waited_for_harms_nobody() -> 
     outlet = Outlet(dies, newest=lambda: "0")
     outlet.push_text("1")
     gate.set()
-    for _ in range(3):
-        await asyncio.sleep(0)
+    await settled(outlet)
 
     assert not outlet.is_busy
