@@ -132,7 +132,14 @@ class Hub:
     # --- what comes in
 
     def _take_updates(self, updates: list[LiveUpdate]) -> None:
-        changes = self.state.apply(updates)
+        try:
+            changes = self.state.apply(updates)
+        except Exception:
+            # One update that is not as it should be must not end the subscription; what it half changed is shown anew.
+            logger.exception("Live updates are left out")
+            for view in self._views.values():
+                view.restart()
+            return
         if changes.traded and not self._traded:
             self._spawn(self._settle_trades())
         self._traded |= changes.traded

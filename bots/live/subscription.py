@@ -69,7 +69,8 @@ class Subscription:
 
     def _read(self, data: bytes) -> None:
         try:
-            self._on_updates(json.loads(data))
-        except Exception:
-            # Anyone with Redis' password can publish here: one bad message must not end the subscription.
-            logger.exception("A message on the live channel is left out")
+            updates = json.loads(data)
+        except ValueError:
+            logger.warning("A message on the live channel is not ours; it is left out.")
+            return
+        self._on_updates(updates)

@@ -3,7 +3,8 @@
 import socket
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from bots.live import hub
+from bots.live import hub, keys
 from bots.live.client import sync_client
 from bots.live.outlet import SIGNED_OUT
 from bots.live.publish import publish
@@ -149,6 +150,18 @@ def test_profit_of_the_day_follows_a_closed_trade(browse: Any) -> None:
     assert browser.totals["by_currency"]["demo/USDT"]["realized_today"] == "10"
 
 
+def test_nonsense_on_the_channel_harms_nobody(browse: Any) -> None:
+    held = PositionFactory()
+    browser = browse()
+    browser.receive()
+
+    for message in ("{not json", '[{"kind":"position","data":{}}]', '[{"kind":"price"}]', "[1]", "7", '{"kind": 1}'):
+        sync_client().publish(keys.channel(), message)
+    publish([price("150")])
+
+    browser.follow(lambda: browser.positions[held.position_id]["current_price"] == "150")
+
+
 def test_a_halt_is_told_and_kept(browse: Any) -> None:
     browser = browse()
     browser.receive()
@@ -177,28 +190,38 @@ def test_an_emptied_redis_is_filled_again_and_costs_no_number(browse: Any, own_k
 def test_a_stalled_browser_holds_up_nobody(socket_server: SocketServer, browse: Any) -> None:
     held = PositionFactory()
     row = stored(held)
-    stalled = socket.create_connection(("127.0.0.1", socket_server.port))
-    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    key = session_of(UserFactory(role="viewer"))
-    stalled.sendall(
-        b"GET /ws/live/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nConnection: Upgrade\r\n"
-        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Cookie: sessionid=" + key.encode() + b"\r\n\r\n"
-    )
-    browser = browse(max_size=None)
-    browser.receive()
-    # Half a megabyte of news a second, far beyond what the kernel keeps for a socket that is not read.
-    for number in range(40):
-        text = {"message": f"{number}-" + "x" * 200_000}
-        publish([news("event", held.bot_id, **text), position(row | {"version": number + 2, "size": str(number + 1)})])
-        browser.follow(lambda size=str(number + 1): browser.positions[held.position_id]["size"] == size)
-    stalled.close()
+    with stalled_browser(socket_server):
+        browser = browse(max_size=None)
+        browser.receive()
+        # Far more than the kernel keeps for a socket that is not read.
+        for number in range(60):
+            text = {"message": f"{number}-" + "x" * 200_000}
+            size = str(number + 1)
+            publish([news("event", held.bot_id, **text), position(row | {"version": number + 2, "size": size})])
+            browser.follow(lambda size=size: browser.positions[held.position_id]["size"] == size)
+        (the_hub,) = (found for loop, found in hub._hubs.items() if loop.is_running())
+        wait_for(lambda: sorted(watcher.outlet.is_busy for watcher in the_hub._watchers) == [False, True])
 
     def texts() -> list[str]:
         return [item["message"] for message in browser.seen for item in message.get("items", [])]
 
-    browser.follow(lambda: len(texts()) == 40)
-    assert [text.partition("-")[0] for text in texts()] == [str(number) for number in range(40)]
+    browser.follow(lambda: len(texts()) == 60)
+    assert [text.partition("-")[0] for text in texts()] == [str(number) for number in range(60)]
+
+
+@contextmanager
+def stalled_browser(server: SocketServer) -> Iterator[None]:
+    """A browser that opens the socket and then reads nothing."""
+    key = session_of(UserFactory(role="viewer"))
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect(("127.0.0.1", server.port))
+        stalled.sendall(
+            b"GET /ws/live/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Cookie: sessionid=" + key.encode() + b"\r\n\r\n"
+        )
+        yield
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", None])
