@@ -32,7 +32,7 @@ def bot_position(bot_id: str, symbol: str) -> str:
 
 
 def bot_metrics(bot_id: str) -> str:
-    """JSON {"daily_pnl", "open_positions", …}, as far as they were told."""
+    """JSON {"equity", "daily_pnl", "open_positions", …}; the last two are counted from time to time, see `as_of`."""
     return _key(f"bot:{bot_id}:metrics")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from redis import Redis
 
 from bots.choices import ACTIVE_ORDER_STATUSES, OPEN_POSITION_STATUSES
+from bots.ledger.fold import EXACT
 from bots.ledger.shapes import POSITION, SIGNAL, shape
 from bots.ledger.symbols import split_symbol
 from bots.live import keys
@@ -57,12 +59,11 @@ def rebuild_if_empty() -> bool:
 def repair() -> int:
     """Correct what Redis missed of positions and orders while it was away, or when a process died after its commit.
 
-    Return how many entries were wrong. Raises RedisError.
+    The bots' metrics are counted anew. Return how many positions and orders were wrong. Raises RedisError.
     """
     client = sync_client()
     updates = [*_position_repairs(client), *_order_repairs(client)]
-    if updates:
-        client.register_script(LUA)(args=arguments(updates, is_published=False))
+    client.register_script(LUA)(args=arguments([*updates, *_bots(METRIC_FIELDS)], is_published=False))
     return len(updates)
 
 
@@ -123,18 +124,20 @@ def _positions() -> Iterator[LiveUpdate]:
         yield _update("position", row["bot_id"], row["symbol"], shape(row, POSITION))
 
 
-def _bots() -> Iterator[LiveUpdate]:
-    realized: dict[str, Any] = {}
+def _bots(fields: tuple[str, ...] = (*STATE_FIELDS, *METRIC_FIELDS)) -> Iterator[LiveUpdate]:
+    """Yield the bots with some of their fields; open positions and the net P&L of the UTC day are counted anew."""
+    realized: dict[str, Decimal] = {}
     currencies = dict(Bot.objects.values_list("bot_id", "currency"))
-    for (bot_id, symbol), net in realized_today(now=timezone.now()).items():
+    now = timezone.now()
+    for (bot_id, symbol), net in realized_today(now=now).items():
         # Unlike currencies are never added.
         if split_symbol(symbol, currencies[bot_id])[1] == currencies[bot_id]:
-            realized[bot_id] = realized.get(bot_id, 0) + net
+            realized[bot_id] = EXACT.add(realized.get(bot_id, Decimal(0)), net)
     is_open = Q(positions__status__in=OPEN_POSITION_STATUSES)
-    names = [name for name in (*STATE_FIELDS, *METRIC_FIELDS) if name in {field.name for field in Bot._meta.fields}]
-    for row in Bot.objects.values("bot_id", *names).annotate(open_positions=Count("positions", filter=is_open)):
-        data = {**row, "daily_pnl": realized.get(row["bot_id"], 0)}
-        yield _update("bot", row["bot_id"], "", shape(data, (*STATE_FIELDS, *METRIC_FIELDS)))
+    columns = {field.name for field in Bot._meta.fields} & set(fields)
+    for row in Bot.objects.values("bot_id", *columns).annotate(open_positions=Count("positions", filter=is_open)):
+        data = {**row, "daily_pnl": realized.get(row["bot_id"], Decimal(0)), "as_of": now}
+        yield _update("bot", row["bot_id"], "", shape(data, fields))
 
 
 def _signals() -> Iterator[LiveUpdate]:

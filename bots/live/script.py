@@ -13,10 +13,10 @@ Kind = Literal["position", "order", "fill", "trade", "signal", "bot", "risk", "h
 
 # Columns of a "bot" update that belong into each of the seed's two keys; `equity` and `daily_pnl` are its words.
 STATE_FIELDS = ("status", "last_heartbeat", "started_at", "error_count", "latency_ms", "acknowledged_halt")
-METRIC_FIELDS = ("current_equity", "equity", "daily_pnl", "open_positions", "unrealized_pnl", "total_pnl")
+METRIC_FIELDS = ("current_equity", "equity", "daily_pnl", "open_positions", "total_pnl", "as_of")
+# What a price moves is not among them: it would be old the next second.
 SEED_POSITION = (
-    "size", "side", "cost_basis", "leverage", "current_price", "unrealized_pnl", "stop_loss", "take_profit",
-    "opened_at", "position_id", "version",
+    "size", "side", "cost_basis", "leverage", "stop_loss", "take_profit", "opened_at", "position_id", "version",
 )  # fmt: skip
 
 

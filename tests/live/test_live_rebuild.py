@@ -10,7 +10,7 @@ from django.utils import timezone
 from bots.live import keys
 from bots.live.client import sync_client
 from bots.live.publish import publish
-from bots.live.rebuild import rebuild, rebuild_if_empty
+from bots.live.rebuild import rebuild, rebuild_if_empty, repair
 from bots.models import Signal
 from tests.factories import NOON, BotFactory, OrderFactory, PositionFactory, TradeFactory
 from tests.live.live_rows import closed, news, position, stored
@@ -84,3 +84,37 @@ def test_two_do_not_rebuild_at_once() -> None:
     sync_client().set(keys.rebuilding(), "1")
 
     assert rebuild_if_empty() is False
+
+
+def test_a_repair_brings_what_was_missed_and_leaves_the_rest() -> None:
+    bot = BotFactory()
+    missed, gone = PositionFactory(bot=bot, symbol="BTCUSDT"), PositionFactory(bot=bot, symbol="ETHUSDT")
+    OrderFactory(bot=bot, order_id="open")
+    rebuild()
+    publish([news("order", bot.bot_id, order_id="lost", status="pending")])
+    sync_client().hdel(keys.versions(), missed.position_id)
+    sync_client().delete(keys.bot_position(bot.bot_id, "BTCUSDT"))
+    gone.delete()
+
+    assert repair() == 3
+
+    assert read(keys.bot_position(bot.bot_id, "BTCUSDT"))["position_id"] == missed.position_id
+    assert read(keys.bot_position(bot.bot_id, "ETHUSDT")) is None
+    assert read(keys.pending_orders(bot.bot_id)) == ["open"]
+    assert repair() == 0
+
+
+def test_a_repair_counts_the_metrics_anew() -> None:
+    now = timezone.now()
+    bot = BotFactory(currency="USDT")
+    rebuild()
+    PositionFactory(bot=bot)
+    TradeFactory(bot=bot, symbol="BTCUSDT", entry_time=now, exit_time=now)
+    # Unlike currencies are never added.
+    TradeFactory(bot=bot, symbol="ETHBTC", entry_time=now, exit_time=now)
+
+    repair()
+
+    metrics = read(keys.bot_metrics(bot.bot_id))
+    assert (metrics["daily_pnl"], metrics["open_positions"]) == ("10", 1)
+    assert metrics["as_of"] >= now.isoformat()[:19]

@@ -29,7 +29,7 @@ environment:
   REDIS_URL            use this Redis and start none
   TRADINGDB_PG_BIN     folder with the PostgreSQL programs to use
   TRADINGDB_REDIS_BIN  the valkey-server or redis-server to use
-  UVICORN_WS           WebSocket implementation of uvicorn (websockets)
+  UVICORN_WS           WebSocket implementation of uvicorn (bots.live.protocol:FrameProtocol)
 """
 
 

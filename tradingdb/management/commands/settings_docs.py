@@ -15,7 +15,7 @@ BESIDE = {
     "SPEED": "how many times faster than real the demo replays candles",
     "TRADINGDB_PG_BIN": "folder of PostgreSQL programs to use instead of the installed ones",
     "TRADINGDB_REDIS_BIN": "redis-server or valkey-server program to use instead of the installed one",
-    "UVICORN_WS": "WebSocket implementation of the web server: websockets (the default) or wsproto",
+    "UVICORN_WS": "WebSocket implementation of the web server: our own frames by default, or websockets-sansio",
     "WORKERS": "web processes, 1 by default",
 }
 
