@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class Story:
         return writes
 
 
-class Writer(threading.Thread):
+class Writer(threading.Thread, ABC):
     """Tells its story until asked to stop. `acknowledged` counts answers of 2xx, `unanswered` tries without one."""
 
     def __init__(self, instance: Running, bot: dict[str, str], *, name: str, seed: int) -> None:
@@ -98,8 +99,9 @@ class Writer(threading.Thread):
         except BaseException as error:  # handed to the test, which raises it
             self.failure = error
 
+    @abstractmethod
     def tell(self) -> None:
-        raise NotImplementedError
+        """Tell the story until it is enough."""
 
     def writes(self) -> Iterator[Write]:
         """Yield what is to be told, whole rounds only, and remember it."""
