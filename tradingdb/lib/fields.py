@@ -1,10 +1,13 @@
-"""Model fields and constraints that every app uses: money, ratios, closed sets."""
+"""Model fields and constraints that every app uses: money, ratios, closed sets, symbols, times."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
+from django.db.models import F, Func, Q
+
+# ASCII alone: no look-alike and no zero-width twin of a symbol can enter. 1000000CHEEMSUSDT and ETH/USDT:USDT are real.
+SYMBOL = r"^[A-Z0-9][A-Z0-9._:/-]{0,39}$"
 
 if TYPE_CHECKING:
     DecimalField = models.DecimalField[Any, Any]
@@ -39,3 +42,22 @@ def ratio(**options: Any) -> FiniteDecimalField:
 def one_of(field: str, choices: type[models.TextChoices], *, name: str) -> models.CheckConstraint:
     """Hold a closed set of values in the database, not only in forms. NULL passes, as in SQL."""
     return models.CheckConstraint(condition=Q(**{f"{field}__in": list(choices.values)}), name=name)
+
+
+def valid_symbol(name: str, field: str = "symbol", *, blank: bool = False) -> models.CheckConstraint:
+    """Hold a column to the form of a symbol; `blank` admits "" where a row need not speak of one. NULL passes."""
+    rule = Q(**{f"{field}__regex": SYMBOL})
+    return models.CheckConstraint(condition=rule | Q(**{field: ""}) if blank else rule, name=name)
+
+
+class IsFinite(Func):
+    """PostgreSQL's isfinite(): false for the times 'infinity' and '-infinity', which no Python time can hold."""
+
+    # The cast tells PostgreSQL which isfinite() is meant when a form checks a NULL.
+    template = "isfinite(%(expressions)s::timestamptz)"
+    output_field = models.BooleanField()
+
+
+def finite_times(name: str, *fields: str) -> models.CheckConstraint:
+    """Refuse 'infinity' in time columns: a row with one could be stored and never read. NULL passes."""
+    return models.CheckConstraint(condition=Q(*(IsFinite(F(field)) for field in fields)), name=name)
