@@ -150,10 +150,7 @@ class Migration(migrations.Migration):
                 "ordering": ["day"],
                 "indexes": [
                     models.Index(
-                        models.F("day"),
-                        models.F("exchange"),
-                        models.F("symbol"),
-                        models.F("interval"),
+                        fields=["day", "exchange", "symbol", "interval"],
                         name="idx_daily_candle_changes_day",
                     )
                 ],

@@ -82,7 +82,7 @@ class DailyCandleChange(models.Model):
             valid_symbol("daily_candle_changes_valid_symbol"),
             finite_times("daily_candle_changes_finite_times", "day", "noted_at"),
         ]
-        indexes = [models.Index("day", "exchange", "symbol", "interval", name="idx_daily_candle_changes_day")]
+        indexes = [models.Index(fields=["day", "exchange", "symbol", "interval"], name="idx_daily_candle_changes_day")]
 
     def __str__(self) -> str:
         return f"{self.exchange} {self.symbol} {self.interval} {self.day:%Y-%m-%d}"

@@ -68,12 +68,21 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("Risk metrics", "analytics_riskmetrics", "query_stats"),
             _list("Portfolio snapshots", "analytics_portfoliosnapshot", "donut_small"),
+            _list("Active positions summary", "analytics_activepositionsummary", "table_view"),
+            _list("Daily performance summary", "analytics_dailyperformancesummary", "calendar_month"),
+            _list("System health dashboard", "analytics_systemhealthdashboard", "monitor_heart"),
+            _list("View refreshes", "analytics_viewrefresh", "update"),
         ],
     },
     {
         "title": "Market data",
         "separator": True,
-        "items": [_list("Candles", "marketdata_candle", "candlestick_chart")],
+        "items": [
+            _list("Candles", "marketdata_candle", "candlestick_chart"),
+            _list("Daily OHLCV", "analytics_dailyohlcv", "calendar_today"),
+            _list("Daily candles", "analytics_dailycandle", "event"),
+            _list("Changed days", "analytics_dailycandlechange", "edit_calendar"),
+        ],
     },
     {
         "title": "Configuration",
