@@ -13,6 +13,7 @@ from typing import Any
 
 from accounts.models import User
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
+from marketdata.models import Candle
 
 _number = count(1)
 
@@ -174,3 +175,13 @@ def _bot(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _create(model: type[Any], columns: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
     return model.objects.create(**{**defaults, **columns})
+
+
+# --- marketdata
+
+
+def CandleFactory(**columns: Any) -> Candle:  # noqa: N802
+    """A one-minute candle of BTCUSDT that stays at 100."""
+    price = columns.pop("price", Decimal(100))
+    prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), price)
+    return _create(Candle, columns, {"symbol": "BTCUSDT", "interval": "1m", "timestamp": NOON, "volume": 1, **prices})

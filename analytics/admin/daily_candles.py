@@ -25,12 +25,22 @@ class SeriesAdmin(LedgerAdmin):
 
 @admin.register(DailyCandle)
 class DailyCandleAdmin(SeriesAdmin):
-    list_display = ("day", "exchange", "symbol", "interval", *OHLCV, "computed_at")
+    list_display = ("day", "exchange", "symbol", "interval", *OHLCV, "coverage", "is_shown", "computed_at")
     list_filter = SERIES_FILTERS
     ordering = ("-day",)
     empty_note = "A job adds candles up every five minutes; TimescaleDB's community edition does it itself, elsewhere."
     fieldsets = (
-        (None, {"fields": (("symbol", "exchange"), ("day", "interval"), ("candles", "computed_at"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("symbol", "exchange"),
+                    ("day", "interval"),
+                    ("candles", "coverage"),
+                    ("is_shown", "computed_at"),
+                )
+            },
+        ),
         ("Prices", {"fields": (("open", "close"), ("high", "low"), "volume")}),
     )
 

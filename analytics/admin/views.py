@@ -162,8 +162,8 @@ class DailyOhlcvAdmin(ViewAdmin, SeriesAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> DailyOhlcv | None:
         """Look a day up by what its key is made of, for which there is an index."""
-        day, _, series = object_id.partition("~")
-        symbol, _, exchange = series.partition("~")
+        day, _, series = object_id.partition("|")
+        symbol, _, exchange = series.partition("|")
         try:
             start = datetime.combine(date.fromisoformat(day), time.min, tzinfo=UTC)
         except ValueError:

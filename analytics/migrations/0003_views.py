@@ -26,11 +26,6 @@ def sql(name: str) -> str:
     return (Path(__file__).parent / "sql" / f"0003_{name}.sql").read_text()
 
 
-def daily_ohlcv(source: str) -> CreateView:
-    """Return the view over the table that the job keeps, or over TimescaleDB's aggregate."""
-    return CreateView("daily_ohlcv", sql("daily_ohlcv").format(source=source), schema="analytics")
-
-
 class Migration(migrations.Migration):
     # Of every app the views read, the last migration: on the way back the views go before the columns they hold.
     dependencies = [
@@ -71,6 +66,20 @@ class Migration(migrations.Migration):
                 ),
                 ("candles", models.IntegerField(help_text="How many there were.")),
                 (
+                    "coverage",
+                    tradingdb.lib.fields.FiniteDecimalField(
+                        decimal_places=12, help_text="Share of the day that they cover, a fraction.", max_digits=24
+                    ),
+                ),
+                (
+                    "is_shown",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Whether `daily_ohlcv` shows this interval: the best coverage of the day, the finest of equals.",
+                    ),
+                ),
+                (
                     "computed_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
@@ -108,6 +117,15 @@ class Migration(migrations.Migration):
                         condition=models.Q(("volume__gte", 0)), name="daily_candles_volume_not_negative"
                     ),
                     models.CheckConstraint(condition=models.Q(("candles__gt", 0)), name="daily_candles_has_candles"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_shown", True)),
+                        fields=("exchange", "symbol", "day"),
+                        name="daily_candles_one_shown",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("coverage__gt", 0), ("coverage__lte", 1)),
+                        name="daily_candles_valid_coverage",
+                    ),
                     models.CheckConstraint(
                         condition=models.Q(("interval__regex", "^[1-9][0-9]{0,4}[smhd]$")),
                         name="daily_candles_valid_interval",
@@ -270,11 +288,11 @@ class Migration(migrations.Migration):
         ByEdition(
             community=[
                 migrations.RunSQL(sql("aggregate_of_days"), AGGREGATE),
-                daily_ohlcv("analytics.daily_ohlcv_aggregate"),
+                CreateView("daily_ohlcv", sql("daily_ohlcv_of_aggregate"), schema="analytics"),
             ],
             other=[
                 migrations.RunSQL(sql("note_changed_days"), NOTES),
-                daily_ohlcv("analytics.daily_candles"),
+                CreateView("daily_ohlcv", sql("daily_ohlcv"), schema="analytics"),
             ],
         ),
         migrations.CreateModel(

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tradingdb.lib.fields import UtcDay, amount, exact, finite_times, valid_symbol
+from tradingdb.lib.fields import UtcDay, amount, exact, finite_times, ratio, valid_symbol
 
 # Seconds to days; a week or a month cannot be told by day.
 WITHIN_A_DAY = r"^[1-9][0-9]{0,4}[smhd]$"
@@ -32,14 +32,22 @@ class DailyCandle(models.Model):
     close = amount(help_text="Of the last candle.")
     volume = exact(help_text="In the base currency.")
     candles = models.IntegerField(help_text="How many there were.")
+    coverage = ratio(help_text="Share of the day that they cover, a fraction.")
+    is_shown = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether `daily_ohlcv` shows this interval: the best coverage of the day, the finest of equals.",
+    )
     computed_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When it changed last.")
 
     class Meta:
         db_table = "daily_candles"
         ordering = ["-day"]
         constraints = [
-            # In the order in which the intervals of one day are compared.
             models.UniqueConstraint(fields=["exchange", "symbol", "day", "interval"], name="daily_candles_unique"),
+            models.UniqueConstraint(
+                fields=["exchange", "symbol", "day"], condition=Q(is_shown=True), name="daily_candles_one_shown"
+            ),
             models.CheckConstraint(
                 condition=Q(low__gt=0)
                 & Q(open__gte=F("low"), close__gte=F("low"))
@@ -48,6 +56,7 @@ class DailyCandle(models.Model):
             ),
             models.CheckConstraint(condition=Q(volume__gte=0), name="daily_candles_volume_not_negative"),
             models.CheckConstraint(condition=Q(candles__gt=0), name="daily_candles_has_candles"),
+            models.CheckConstraint(condition=Q(coverage__gt=0, coverage__lte=1), name="daily_candles_valid_coverage"),
             models.CheckConstraint(condition=Q(interval__regex=WITHIN_A_DAY), name="daily_candles_valid_interval"),
             starts_a_day("daily_candles_whole_day"),
             valid_symbol("daily_candles_valid_symbol"),
