@@ -46,7 +46,9 @@ class MLModel(models.Model):
             one_of("type", ModelType, name="ml_models_valid_type"),
             one_of("status", ModelStatus, name="ml_models_valid_status"),
             models.CheckConstraint(
-                condition=Q(training_end_date__gte=F("training_start_date")), name="ml_models_training_ends_after_start"
+                condition=Q(training_end_date__gte=F("training_start_date")),
+                name="ml_models_training_ends_after_start",
+                violation_error_message="The training data cannot end before they start.",
             ),
             # Two rules: a form checks a rule only when it has all of its fields.
             json_objects("ml_models_hyper_parameters_is_object", "hyper_parameters"),

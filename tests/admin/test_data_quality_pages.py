@@ -97,16 +97,18 @@ def test_admin_adds_a_model_and_archives_it_with_a_reason(admin):
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"symbols": '["=1+1"]'}, {"symbols": '"BTCUSDT"'}, {"features_list": "{}"}, {"hyper_parameters": "[1]"},
-     {"training_end_date_0": "2025-01-01"}, {"name": ""}, {"type": "clustering"}],
-    ids=str,
+    ("wrong", "words"),
+    [({"symbols": '["=1+1"]'}, "each must be a symbol"), ({"symbols": '"BTCUSDT"'}, "a JSON list is expected"),
+     ({"features_list": '{"close": 1}'}, "a JSON list is expected"),
+     ({"hyper_parameters": "[1]"}, "a JSON object is expected"),
+     ({"training_end_date_0": "2025-01-01"}, "cannot end before"), ({"name": ""}, "This field is required"),
+     ({"type": "clustering"}, "not one of the available choices")],
 )  # fmt: skip
-def test_a_model_that_cannot_be_is_refused_with_words(admin, wrong):
+def test_a_model_that_cannot_be_is_refused_with_words(admin, wrong, words):
     answer = admin.send("analytics_mlmodel_add", **ADDED | wrong)
 
     assert answer.status_code == 200
-    assert answer.context["errors"]
+    assert words in str(answer.context["errors"])
     assert MLModel.objects.count() == 0
 
 

@@ -31,19 +31,22 @@ class HoldsSymbols(Func):
 
 def json_objects(name: str, *fields: str, null: bool = False) -> models.CheckConstraint:
     """Hold JSON columns to objects; NULL passes. `null` is for columns that may be NULL: a form checks None as JSON."""
-    return _all_are(name, "'object', 'null'" if null else "'object'", fields)
+    return _all_are(name, "'object', 'null'" if null else "'object'", fields, words="a JSON object")
 
 
 def json_lists(name: str, *fields: str) -> models.CheckConstraint:
     """Hold JSON columns to lists; NULL passes."""
-    return _all_are(name, "'array'", fields)
+    return _all_are(name, "'array'", fields, words="a JSON list")
 
 
 def symbol_list(name: str, field: str) -> models.CheckConstraint:
     """Hold the elements of a JSON list to the form of symbols; NULL passes."""
-    return models.CheckConstraint(condition=Q(HoldsSymbols(F(field), pattern=SYMBOL)), name=name)
+    message = f"{field}: each must be a symbol, such as BTCUSDT."
+    condition = Q(HoldsSymbols(F(field), pattern=SYMBOL))
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 
-def _all_are(name: str, kinds: str, fields: tuple[str, ...]) -> models.CheckConstraint:
+def _all_are(name: str, kinds: str, fields: tuple[str, ...], *, words: str) -> models.CheckConstraint:
     conditions: list[Any] = [IsJson(F(field), kinds=kinds) for field in fields]
-    return models.CheckConstraint(condition=Q(*conditions), name=name)
+    message = f"{', '.join(fields)}: {words} is expected."
+    return models.CheckConstraint(condition=Q(*conditions), name=name, violation_error_message=message)
