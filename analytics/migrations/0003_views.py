@@ -29,7 +29,7 @@ def sql(name: str) -> str:
 class Migration(migrations.Migration):
     # Of every app the views read, the last migration: on the way back the views go before the columns they hold.
     dependencies = [
-        ("analytics", "0001_initial"),
+        ("analytics", "0002_performance_models_and_data_quality"),
         ("audit", "0001_initial"),
         ("bots", "0001_initial"),
         ("marketdata", "0001_initial"),
