@@ -304,7 +304,7 @@ def DataQualityCaseFactory(**columns: Any) -> DataQualityCase:  # noqa: N802
 
 
 def CandleFactory(**columns: Any) -> Candle:  # noqa: N802
-    """A one-minute candle of BTCUSDT that stays at 100."""
-    price = columns.pop("price", Decimal(100))
-    prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), price)
-    return _create(Candle, columns, {"symbol": "BTCUSDT", "interval": "1m", "timestamp": NOON, "volume": 1, **prices})
+    """A flat one-minute candle of BTCUSDT at 100."""
+    prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), Decimal(100))
+    defaults = {"symbol": "BTCUSDT", "interval": "1m", "timestamp": NOON, "volume": Decimal(1), **prices}
+    return _create(Candle, columns, defaults)

@@ -135,22 +135,16 @@ def test_bulk_loads_note_each_day_once() -> None:
 
 
 def test_series_are_not_mixed() -> None:
-    for number, (exchange, symbol, interval) in enumerate(
-        [
-            ("bybit", "BTCUSDT", "1m"),
-            ("binance", "BTCUSDT", "1m"),
-            ("bybit", "ETHUSDT", "1m"),
-            ("bybit", "BTCUSDT", "5m"),
-        ]
-    ):
-        CandleFactory(exchange=exchange, symbol=symbol, interval=interval, timestamp=DAY, price=Decimal(100 + number))
+    series = [
+        ("binance", "BTCUSDT", "1m"), ("bybit", "BTCUSDT", "1m"), ("bybit", "BTCUSDT", "5m"), ("bybit", "ETHUSDT", "1m")
+    ]  # fmt: skip
+    for number, (exchange, symbol, interval) in enumerate(series, 100):
+        candle(DAY, " ".join([str(number)] * 5), exchange=exchange, symbol=symbol, interval=interval)
 
     added_up()
 
-    assert sorted(DailyCandle.objects.values_list("exchange", "symbol", "interval", "open")) == [
-        ("binance", "BTCUSDT", "1m", 101), ("bybit", "BTCUSDT", "1m", 100), ("bybit", "BTCUSDT", "5m", 103),
-        ("bybit", "ETHUSDT", "1m", 102),
-    ]  # fmt: skip
+    found = DailyCandle.objects.values_list("exchange", "symbol", "interval", "open", "volume")
+    assert sorted(found) == [(*names, number, number) for number, names in enumerate(series, 100)]
 
 
 @pytest.mark.parametrize(
