@@ -15,7 +15,7 @@ from analytics.choices import ViewName
 from analytics.models import ActivePositionSummary, ViewRefresh
 from analytics.services.views import PERIODS, TRY_LOCK, is_stale, refresh_views
 from analytics.tasks import refresh_views as refresh_task
-from tests.factories import NOON, PositionFactory
+from tests.factories import NOON, CandleFactory, PositionFactory, TradeFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -185,3 +185,29 @@ def test_an_endless_time_of_a_refresh_is_refused(column: str) -> None:
 
     with pytest.raises(IntegrityError, match="view_refreshes_finite_times"):
         run(f"UPDATE view_refreshes SET {column} = 'infinity'")
+
+
+def test_views_can_be_made_and_filled_with_no_search_path() -> None:
+    """As a restore does it: from the definitions that PostgreSQL writes down, with every name in full."""
+    PositionFactory()
+    TradeFactory()
+    CandleFactory()
+    refresh_views(NOON)
+    rows = "SELECT array_agg(v) FROM analytics.{} v"
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = ''")
+        for name in ViewName:
+            cursor.execute(f"SELECT pg_get_viewdef('analytics.{name}'::regclass)")
+            [(definition,)] = cursor.fetchall()
+            cursor.execute(f"CREATE MATERIALIZED VIEW analytics.restored AS {definition.rstrip(';')} WITH NO DATA")
+            cursor.execute("REFRESH MATERIALIZED VIEW analytics.restored")
+            cursor.execute(rows.format("restored"))
+            restored = cursor.fetchone()
+            cursor.execute(rows.format(name))
+            assert restored == cursor.fetchone() != (None,), name
+            cursor.execute("DROP MATERIALIZED VIEW analytics.restored")
+        # The triggers of the candles.
+        cursor.execute("UPDATE trading.market_data SET close_price = 100")
+        cursor.execute("SELECT count(*) FROM analytics.daily_candle_changes")
+        assert cursor.fetchone() == (1,)
+        cursor.execute("RESET search_path")
