@@ -43,6 +43,9 @@ class SystemEvent(models.Model):
             models.Index("event_level", models.F("event_time").desc(), name="idx_events_level"),
             models.Index("event_type", models.F("event_time").desc(), name="idx_events_type"),
             models.Index("bot_id", models.F("event_time").desc(), name="idx_events_bot_time"),
+            # Seed 000 has (bot_id) alone, which the one above answers; with the level it finds the errors of one bot.
+            models.Index("bot_id", "event_level", models.F("event_time").desc(), name="idx_events_bot_id"),
+            models.Index("component", models.F("event_time").desc(), name="idx_system_events_component"),
             GinIndex(fields=["details"], name="idx_events_details", opclasses=["jsonb_path_ops"]),
         ]
 

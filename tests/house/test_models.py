@@ -23,10 +23,13 @@ def output_of(field: models.Field) -> models.Field:
 
 
 def looked_up(condition: Q) -> set[str]:
-    """Return every lookup a condition uses, such as status__in."""
+    """Return every lookup a condition uses, such as status__in; a function of a column is none."""
     found = set()
     for child in condition.children:
-        found |= looked_up(child) if isinstance(child, Q) else {child[0]}
+        if isinstance(child, Q):
+            found |= looked_up(child)
+        elif isinstance(child, tuple):
+            found.add(child[0])
     return found
 
 
