@@ -422,16 +422,29 @@ class Migration(migrations.Migration):
             },
         ),
         tradingdb.lib.db.SetSchema("audit", ["command_audits", "system_health", "system_logs", "system_metrics"]),
+        # Django adds a field's own check when it makes the column, and forgets it when it alters one.
+        migrations.RunSQL(
+            "ALTER TABLE risk_events ADD CONSTRAINT risk_events_threshold_pct_check"
+            " CHECK (threshold_pct <> 'NaN'::numeric)",
+            "ALTER TABLE risk_events DROP CONSTRAINT risk_events_threshold_pct_check",
+            state_operations=[
+                migrations.AlterField(
+                    model_name="riskevent",
+                    name="threshold_pct",
+                    field=tradingdb.lib.fields.FiniteDecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="Percent of the limit in use (95 is 95 %).",
+                        max_digits=12,
+                        null=True,
+                    ),
+                ),
+            ],
+        ),
         migrations.AlterField(
-            model_name="riskevent",
-            name="threshold_pct",
-            field=tradingdb.lib.fields.FiniteDecimalField(
-                blank=True,
-                decimal_places=2,
-                help_text="Percent of the limit in use (95 is 95 %).",
-                max_digits=12,
-                null=True,
-            ),
+            model_name="systemevent",
+            name="component",
+            field=models.CharField(blank=True, help_text="For example risk_manager.", max_length=100, null=True),
         ),
         migrations.AddIndex(
             model_name="systemevent",

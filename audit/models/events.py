@@ -23,7 +23,7 @@ class SystemEvent(models.Model):
     event_level = models.CharField(max_length=20, choices=EventLevel)
     # Text, not a foreign key: an audit row outlives what it speaks of.
     bot_id = models.CharField(max_length=50, null=True, blank=True)
-    component = models.CharField(max_length=50, null=True, blank=True, help_text="For example risk_manager.")
+    component = models.CharField(max_length=100, null=True, blank=True, help_text="For example risk_manager.")
     message = models.TextField()
     details = models.JSONField(null=True, blank=True)
     symbol = models.CharField(max_length=40, null=True, blank=True)

@@ -1,6 +1,7 @@
 """Settings of the house."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.forms import ModelForm
@@ -34,6 +35,13 @@ class SystemSettingAdmin(RecordedAdmin):
     @admin.display(description="Value")
     def short_value(self, row: SystemSetting) -> SafeString:
         return display.body(row.value) if isinstance(row.value, (dict, list)) else display.text(row.value)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Take an empty list for a value, and an empty box for none."""
+        made = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "value":
+            made.required, made.empty_values = True, (None, "")
+        return made
 
     def create(self, request: HttpRequest, obj: SystemSetting, form: ModelForm) -> None:
         made = setting_create(

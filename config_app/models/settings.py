@@ -15,7 +15,8 @@ class SystemSetting(models.Model):
     """One setting of the whole house; what it was before stands among the actions of people."""
 
     key = models.CharField(max_length=100, unique=True, help_text="Letters, digits and _ . : - without blanks.")
-    value = models.JSONField(help_text="Any JSON. No secret: everybody who signs in can read it.")
+    # Blank, for 0, "", [] and {} are values too; the column takes no NULL.
+    value = models.JSONField(blank=True, help_text="Any JSON. No secret: everybody who signs in can read it.")
     description = models.TextField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
