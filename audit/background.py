@@ -29,8 +29,10 @@ class WebBackground:
         self._handler.close()
 
 
-@worker_init.connect
-@beat_init.connect
 def keep_logs(**sender: Any) -> None:
     """Keep the lines of a worker or beat; the worker's children inherit the handler."""
     logging.getLogger().addHandler(SystemLogHandler())
+
+
+worker_init.connect(keep_logs)
+beat_init.connect(keep_logs)

@@ -82,7 +82,10 @@ class Migration(migrations.Migration):
                         help_text="Letters, digits and _ . : - without blanks.", max_length=100, unique=True
                     ),
                 ),
-                ("value", models.JSONField(help_text="Any JSON. No secret: everybody who signs in can read it.")),
+                (
+                    "value",
+                    models.JSONField(blank=True, help_text="Any JSON. No secret: everybody who signs in can read it."),
+                ),
                 ("description", models.TextField(blank=True, null=True)),
                 (
                     "created_at",
