@@ -112,6 +112,9 @@ def params_read(job: Job, task_params: Any) -> NoParams:
     try:
         return job.params.model_validate(task_params)
     except ValidationError as e:
-        errors = [{"loc": [str(part) for part in each["loc"]], "msg": each["msg"]} for each in e.errors()]
-        told = "; ".join(f"{'.'.join(each['loc']) or 'task_params'}: {each['msg']}" for each in errors)
-        raise ValidationFailed(f"The arguments of {job.target} are wrong: {told}", errors=list(errors)) from e
+        found = [(".".join(map(str, each["loc"])) or "task_params", each["msg"]) for each in e.errors()]
+        told = "; ".join(f"{place}: {words}" for place, words in found)
+        raise ValidationFailed(
+            f"The arguments of {job.target} are wrong: {told}",
+            errors=[{"loc": [place], "msg": words} for place, words in found],
+        ) from e

@@ -24,6 +24,9 @@ class MessageStatus(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+ENDED_STATUSES = (MessageStatus.DELIVERED, MessageStatus.FAILED, MessageStatus.CANCELLED)
+
+
 class DeliveryState(models.TextChoices):
     PENDING = "pending"
     SENT = "sent"

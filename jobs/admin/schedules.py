@@ -13,7 +13,7 @@ from audit.admin.recorded import RecordedAdmin
 from audit.services.actions import Actor
 from jobs.admin.runs import RUN_COLUMNS
 from jobs.choices import OPEN_STATUSES
-from jobs.models import JobSchedule
+from jobs.models import JobRun, JobSchedule
 from jobs.registry import JOBS, REGISTRY
 from jobs.services.schedules import NewSchedule, schedule_change, schedule_create, schedule_run_now
 from tradingdb.lib import display
@@ -85,5 +85,5 @@ class JobScheduleAdmin(RecordedAdmin):
 
     def sections(self, request: HttpRequest, row: JobSchedule) -> list[Section]:
         runs = row.runs.order_by("-scheduled_for", "-id")
-        more = list_url(type(runs[0]), job__id__exact=str(row.pk)) if runs else ""
+        more = list_url(JobRun, job__id__exact=str(row.pk))
         return [table(self.admin_site, "Runs", runs, RUN_COLUMNS, more_url=more, empty="It was not due yet.")]

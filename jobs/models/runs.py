@@ -55,14 +55,13 @@ class JobRun(models.Model):
             one_of("job_type", JobType, name="job_schedule_runs_valid_type"),
             one_of("status", RunStatus, name="job_schedule_runs_valid_status"),
             models.CheckConstraint(
-                condition=(Q(status=RunStatus.PENDING) & NOT_STARTED)
-                | (Q(status__in=[RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED]) & STARTED)
-                | Q(status=RunStatus.CANCELLED),
+                condition=(~Q(status=RunStatus.PENDING) | NOT_STARTED)
+                & (~Q(status__in=[RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED]) | STARTED),
                 name="job_schedule_runs_start_fits_status",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=OPEN_STATUSES, finished_at__isnull=True)
-                | Q(status__in=ENDED_STATUSES, finished_at__isnull=False),
+                condition=(~Q(status__in=OPEN_STATUSES) | Q(finished_at__isnull=True))
+                & (~Q(status__in=ENDED_STATUSES) | Q(finished_at__isnull=False)),
                 name="job_schedule_runs_end_fits_status",
             ),
             models.CheckConstraint(

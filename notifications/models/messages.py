@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications.choices import TAKEN, DeliveryState, MessageStatus, Priority
+from notifications.choices import ENDED_STATUSES, TAKEN, DeliveryState, MessageStatus, Priority
 from tradingdb.lib.fields import finite_times, one_of
 
 UNLOCKED = Q(locked_by__isnull=True, locked_at__isnull=True)
@@ -59,8 +59,7 @@ class Message(models.Model):
                 name="messages_locked_while_processing",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
-                | Q(processed_at__isnull=False),
+                condition=~Q(status__in=ENDED_STATUSES) | Q(processed_at__isnull=False),
                 name="messages_ended_has_time",
             ),
             finite_times("messages_finite_times", "created_at", "scheduled_for", "processed_at", "locked_at"),

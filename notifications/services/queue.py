@@ -88,7 +88,7 @@ def claim(*, worker_id: str, now: datetime, limit: int = CLAIM_LIMIT) -> list[Me
 
 def _release_stale(now: datetime) -> None:
     stale = Message.objects.filter(status=MessageStatus.PROCESSING, locked_at__lt=now - STALE_AFTER)
-    for message in stale.select_for_update(skip_locked=True):
+    for message in stale.order_by("pk").select_for_update(skip_locked=True):
         _fail(message, error=f"{message.locked_by} fell silent.", now=now)
 
 
