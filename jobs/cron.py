@@ -91,7 +91,7 @@ def cron_read(text: str) -> Cron:
     minute, hour, day, month, weekday = words
     try:
         read = crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month)
-        weekdays = frozenset(number % SUNDAY for number in _weekdays(weekday))
+        weekdays = frozenset(number % SUNDAY for number in crontab_parser(SUNDAY + 1).parse(weekday))
     except (ValueError, ParseException) as e:
         raise ValueError(f"{normal!r} is no cron expression: {e}") from e
     return Cron(
@@ -103,11 +103,3 @@ def cron_read(text: str) -> Cron:
         weekdays=weekdays,
         either_day=not day.startswith("*") and not weekday.startswith("*"),
     )
-
-
-def _weekdays(field: str) -> set[int]:
-    """Return the numbers of a weekday field, 0 to 7; * is read in a week of seven days, so that steps fit."""
-    found: set[int] = set()
-    for part in field.split(","):
-        found |= set(crontab_parser(SUNDAY if part.startswith("*") else SUNDAY + 1).parse(part))
-    return found
