@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
     # Of every app the views read, the last migration: on the way back the views go before the columns they hold.
     dependencies = [
         ("analytics", "0002_performance_models_and_data_quality"),
-        ("audit", "0001_initial"),
+        ("audit", "0002_logs_metrics_health_commands"),
         ("bots", "0001_initial"),
         ("marketdata", "0001_initial"),
     ]
