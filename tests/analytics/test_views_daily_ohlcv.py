@@ -175,6 +175,17 @@ def test_the_interval_that_covers_most_of_the_day_is_shown(
     assert DailyOhlcv.objects.values_list("interval", "coverage", "candles").get() == (best, coverage, counts[best])
 
 
+def test_a_better_interval_takes_the_place_of_the_one_that_was_shown() -> None:
+    shown = []
+    for interval, hours in (("6h", 0), ("1d", 0), ("6h", 6), ("6h", 12), ("6h", 18)):
+        candle(DAY + hours * HOUR, interval=interval)
+        assert added_up() == "refreshed"
+        shown.append(DailyOhlcv.objects.get().interval)
+
+    assert shown == ["6h", "1d", "1d", "1d", "6h"]
+    assert DailyCandle.objects.filter(is_shown=True).count() == 1
+
+
 @pytest.mark.parametrize(
     ("interval", "seconds"),
     [("1s", 1), ("5m", 300), ("4h", 14400), ("1d", 86400), ("1w", None), ("1M", None), ("05m", None), ("m", None),

@@ -180,7 +180,8 @@ class ByEdition(Operation):
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         return self.__class__.__name__, [], {"community": self.community, "other": self.other}
 
-    def _operations(self, schema_editor: BaseDatabaseSchemaEditor) -> list[Operation]:
+    def operations_for(self, schema_editor: BaseDatabaseSchemaEditor) -> list[Operation]:
+        """Return those that this server gets."""
         edition = getattr(schema_editor.connection, "timescale_edition", None)
         return self.community if edition == "community" else self.other
 
@@ -190,13 +191,13 @@ class ByEdition(Operation):
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        for operation in self._operations(schema_editor):
+        for operation in self.operations_for(schema_editor):
             operation.database_forwards(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        for operation in reversed(self._operations(schema_editor)):
+        for operation in reversed(self.operations_for(schema_editor)):
             operation.database_backwards(app_label, schema_editor, from_state, to_state)
 
     def describe(self) -> str:
