@@ -64,7 +64,13 @@ CHAIN_ORDERS = """
     WHERE bot_id = %(bot)s AND order_id = ANY(%(orders)s::varchar[])
 """
 DROP_POSITIONS = "DELETE FROM positions WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[])"
-DROP_TRADES = "DELETE FROM trades WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[])"
+# A review must not keep a fact out: it stays, and lets go of the trade that is no more.
+RELEASE_REVIEWS = "UPDATE trade_reviews r SET trade_id = NULL FROM gone WHERE r.trade_id = gone.id"
+DROP_TRADES = f"""
+    WITH gone AS (
+        DELETE FROM trades WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[]) RETURNING id
+    ) {RELEASE_REVIEWS}
+"""
 DERIVE_FILLS = """
     UPDATE fills f SET position_id = d.position_id, opened_position_id = d.opened_position_id,
         closed_quantity = d.closed_quantity, closing_fee_quote = d.closing_fee, realized_pnl = d.realized_pnl

@@ -23,6 +23,7 @@ from bots.ledger.orders import status_of
 from bots.live.rebuild import rebuild as rebuild_live
 from bots.services.context import BotContext, bot_context
 from bots.services.invariants.parts import DERIVED
+from bots.services.ledger_store import RELEASE_REVIEWS
 from bots.services.locks import lock_symbol
 from bots.services.plan import Plan, Row, Sql, drive
 from bots.services.refold import refold
@@ -95,9 +96,12 @@ FEES = """
     WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND fee_quote <> coalesce(fee * fee_rate, 0)
 """
 # Rows that no fill of the chain could have opened.
-DROP_TRADES = """
-    DELETE FROM trades p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.origin = 'fills'
-        AND (p.position_id IS NULL OR p.position_id <> ALL(%(ids)s::varchar[]))
+DROP_TRADES = f"""
+    WITH gone AS (
+        DELETE FROM trades p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.origin = 'fills'
+            AND (p.position_id IS NULL OR p.position_id <> ALL(%(ids)s::varchar[]))
+        RETURNING p.id
+    ) {RELEASE_REVIEWS}
 """
 DROP_POSITIONS = f"""
     DELETE FROM positions p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND {DERIVED}

@@ -28,7 +28,14 @@ from bots.services.signals import signal_record
 from bots.services.tokens import token_create
 from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
-from tests.factories import NOON, UserFactory
+from tests.factories import (
+    NOON,
+    OrderBookSnapshotFactory,
+    StrategyFactory,
+    TechnicalIndicatorFactory,
+    TradeReviewFactory,
+    UserFactory,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +140,10 @@ def desk(bot: Bot) -> None:
     PortfolioSnapshot.objects.create(timestamp=NOON, total_equity=10010, total_balance=10000)
     prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), 100)
     Candle.objects.create(symbol="BTCUSDT", interval="1m", timestamp=NOON, volume=1, **prices)
+    StrategyFactory(name="x")
+    TradeReviewFactory(trade=Trade.objects.get(exit_time__isnull=False))
+    OrderBookSnapshotFactory()
+    TechnicalIndicatorFactory()
 
 
 @pytest.fixture
