@@ -191,29 +191,33 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     tradingdb.lib.json_rules.NoneMatch(
-                        models.F("bids"), path='$[*] ? (@.type() != "array" || @.size() != 2)', says="levels_are_pairs"
+                        models.F("bids"),
+                        path='strict $[*] ? (@.type() != "array" || @.size() != 2)',
+                        says="levels_are_pairs",
                     ),
                     tradingdb.lib.json_rules.NoneMatch(
                         models.F("bids"),
-                        path='$[*][*] ? (@.type() != "string" && @.type() != "number" || @.type() == "number" && @ < 0 || @.type() == "string" && !(@ like_regex "^[0-9]{1,20}([.][0-9]{1,18})?$"))',
+                        path='strict $[*][*] ? (@.type() != "string" && @.type() != "number" || @.type() == "number" && @ < 0 || @.type() == "string" && !(@ like_regex "^[0-9]{1,20}([.][0-9]{1,18})?$"))',
                         says="levels_are_numbers",
                     ),
                     tradingdb.lib.json_rules.NoneMatch(
                         models.F("bids"),
-                        path='$[*][0] ? (@.type() == "number" && @ == 0 || @.type() == "string" && !(@ like_regex "[1-9]"))',
+                        path='strict $[*][0] ? (@.type() == "number" && @ == 0 || @.type() == "string" && !(@ like_regex "[1-9]"))',
                         says="prices_are_positive",
                     ),
                     tradingdb.lib.json_rules.NoneMatch(
-                        models.F("asks"), path='$[*] ? (@.type() != "array" || @.size() != 2)', says="levels_are_pairs"
+                        models.F("asks"),
+                        path='strict $[*] ? (@.type() != "array" || @.size() != 2)',
+                        says="levels_are_pairs",
                     ),
                     tradingdb.lib.json_rules.NoneMatch(
                         models.F("asks"),
-                        path='$[*][*] ? (@.type() != "string" && @.type() != "number" || @.type() == "number" && @ < 0 || @.type() == "string" && !(@ like_regex "^[0-9]{1,20}([.][0-9]{1,18})?$"))',
+                        path='strict $[*][*] ? (@.type() != "string" && @.type() != "number" || @.type() == "number" && @ < 0 || @.type() == "string" && !(@ like_regex "^[0-9]{1,20}([.][0-9]{1,18})?$"))',
                         says="levels_are_numbers",
                     ),
                     tradingdb.lib.json_rules.NoneMatch(
                         models.F("asks"),
-                        path='$[*][0] ? (@.type() == "number" && @ == 0 || @.type() == "string" && !(@ like_regex "[1-9]"))',
+                        path='strict $[*][0] ? (@.type() == "number" && @ == 0 || @.type() == "string" && !(@ like_regex "[1-9]"))',
                         says="prices_are_positive",
                     ),
                 ),

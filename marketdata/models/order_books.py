@@ -11,7 +11,7 @@ from tradingdb.lib.json_rules import NoneMatch, json_lists
 
 # A level is [price, quantity], each a number or, better, decimal text: many readers make floats of JSON numbers.
 DECIMAL = r"^[0-9]{1,20}([.][0-9]{1,18})?$"
-NO_PAIR = '$[*] ? (@.type() != "array" || @.size() != 2)'
+NO_PAIR = 'strict $[*] ? (@.type() != "array" || @.size() != 2)'
 NO_NUMBER = (
     '@.type() != "string" && @.type() != "number" || @.type() == "number" && @ < 0'
     f' || @.type() == "string" && !(@ like_regex "{DECIMAL}")'
@@ -19,8 +19,8 @@ NO_NUMBER = (
 ZERO = '@.type() == "number" && @ == 0 || @.type() == "string" && !(@ like_regex "[1-9]")'
 RULES = (
     (NO_PAIR, "levels_are_pairs"),
-    (f"$[*][*] ? ({NO_NUMBER})", "levels_are_numbers"),
-    (f"$[*][0] ? ({ZERO})", "prices_are_positive"),
+    (f"strict $[*][*] ? ({NO_NUMBER})", "levels_are_numbers"),
+    (f"strict $[*][0] ? ({ZERO})", "prices_are_positive"),
 )
 LEVELS = Q(*(NoneMatch(F(side), path=path, says=says) for side in ("bids", "asks") for path, says in RULES))
 

@@ -7,9 +7,10 @@ from django.db.models import F, Func, Q
 
 from tradingdb.lib.fields import SYMBOL
 
-# Each element is text in the form of a symbol, of an interval such as 15m. A path finds what breaks the rule.
-NO_SYMBOL = f'$[*] ? (@.type() != "string" || !(@ like_regex "{SYMBOL}"))'
-NO_INTERVAL = '$[*] ? (@.type() != "string" || !(@ like_regex "^[0-9A-Za-z]{1,10}$"))'
+# Each element is text in the form of a symbol, of an interval such as 15m. A path finds what breaks the rule; it is
+# strict, for a lax one looks through a list inside the list.
+NO_SYMBOL = f'strict $[*] ? (@.type() != "string" || !(@ like_regex "{SYMBOL}"))'
+NO_INTERVAL = 'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[0-9A-Za-z]{1,10}$"))'
 
 
 class IsJsonObject(Func):
@@ -31,10 +32,11 @@ class IsJsonArray(Func):
 class NoneMatch(Func):
     """Whether an SQL/JSON path finds nothing in a JSON value; `says` is what that means, for the tables' pages.
 
-    A filter that is unknown finds nothing, so a path must decide every type of JSON.
+    A filter that is unknown finds nothing, so a path must decide every type of JSON. What is not a list at all passes:
+    json_lists() refuses it.
     """
 
-    template = "NOT jsonb_path_exists((%(expressions)s)::jsonb, '%(path)s')"
+    template = "NOT jsonb_path_exists((%(expressions)s)::jsonb, '%(path)s', '{}', true)"
     output_field = models.BooleanField()
 
     def __init__(self, *expressions: Any, path: str, says: str, **options: Any) -> None:
