@@ -39,7 +39,7 @@ class SignalAdmin(NotesAdmin):
                         ("rejected", "rejection_reason"), ("outcome", "outcome_pnl"))},
         ),
         ("Told by the bot", {"fields": ("parameters", "indicators", "market_conditions", "passed_filters")}),
-        ("Origin", {"fields": (("source", "config_version"), "created_at")}),
+        ("Origin", {"fields": (("source", "config_version"), "created_at", "extra_metadata")}),
         ("Notes", {"fields": ("notes",)}),
     )  # fmt: skip
 

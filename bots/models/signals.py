@@ -43,6 +43,9 @@ class Signal(models.Model):
     )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it was given.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
+    extra_metadata = models.JSONField(
+        null=True, blank=True, help_text="What an importer keeps of its source: words it mapped, fields we lack."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     notes = models.TextField(null=True, blank=True)
 

@@ -83,8 +83,8 @@ def test_a_bot_with_the_longest_name_of_a_strategy_gets_its_fills_in() -> None:
     assert Position.objects.get().strategy == Trade.objects.get().strategy == "S" * 100
 
 
-def test_a_signal_keeps_the_parameters_it_was_computed_with() -> None:
-    row = SignalFactory(strategy="S" * 100, parameters={"fast": 9})
+def test_a_signal_keeps_its_parameters_and_what_an_importer_mapped() -> None:
+    row = SignalFactory(strategy="S" * 100, parameters={"fast": 9}, extra_metadata={"signal_type": "buy"})
 
     row.refresh_from_db()
-    assert (row.strategy, row.parameters) == ("S" * 100, {"fast": 9})
+    assert (row.strategy, row.parameters, row.extra_metadata) == ("S" * 100, {"fast": 9}, {"signal_type": "buy"})
