@@ -96,12 +96,9 @@ FEES = """
     WHERE bot_id = %(bot)s AND symbol = %(symbol)s AND fee_quote <> coalesce(fee * fee_rate, 0)
 """
 # Rows that no fill of the chain could have opened.
-DROP_TRADES = f"""
-    WITH gone AS (
-        DELETE FROM trades p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.origin = 'fills'
-            AND (p.position_id IS NULL OR p.position_id <> ALL(%(ids)s::varchar[]))
-        RETURNING p.id
-    ) {RELEASE_REVIEWS}
+DROP_TRADES = """
+    DELETE FROM trades p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND p.origin = 'fills'
+        AND (p.position_id IS NULL OR p.position_id <> ALL(%(ids)s::varchar[]))
 """
 DROP_POSITIONS = f"""
     DELETE FROM positions p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND {DERIVED}
@@ -229,7 +226,7 @@ def _derive_chain(bot: BotContext, symbol: str, now: datetime) -> Plan[list[Diff
     _, fills = yield [lock_symbol(bot.bot_id, symbol), Sql(FILL_IDS, chain)]
     openings = {position_id_of(bot.bot_id, symbol, row["fill_id"]): row["fill_id"] for row in fills}
     keys: dict[str, Any] = {**chain, "ids": list(openings), "fills": list(openings.values())}
-    repairs = (FEES, DROP_TRADES, DROP_POSITIONS, ADD_TRADES, ADD_POSITIONS, EMPTY, OWN_TRADES)
+    repairs = (FEES, DROP_TRADES, RELEASE_REVIEWS, DROP_POSITIONS, ADD_TRADES, ADD_POSITIONS, EMPTY, OWN_TRADES)
     yield [Sql(REMEMBER, keys), *(Sql(text, keys) for text in repairs)]
     yield from refold(bot, symbol, since=None, now=now)
     (orders,) = yield [Sql(ORDERS, chain)]

@@ -40,7 +40,7 @@ class OrderBookSnapshotAdmin(LedgerAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[OrderBookSnapshot]:
         """Take the best prices out of the books: fifty whole books are no list."""
-        rows = super().get_queryset(request).defer("bids", "asks")
+        rows: models.QuerySet[OrderBookSnapshot] = super().get_queryset(request).defer("bids", "asks")
         return rows.annotate(best_bid=KT("bids__0__0"), best_ask=KT("asks__0__0"))
 
     @admin.display(description="Best bid")

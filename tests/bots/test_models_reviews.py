@@ -1,9 +1,14 @@
 """Reviews of trades: what the database lets in, and what becomes of them when the ledger is folded again."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import ProtectedError
 
 from audit.models import UserAction
@@ -12,7 +17,7 @@ from bots.models import Bot, Fill, Position, Trade, TradeReview
 from bots.services.rebuild import ledger_rebuild
 from bots.services.reviews import review_create, review_update
 from tests.bots.ledger_tools import add_fill, place
-from tests.factories import TradeFactory, TradeReviewFactory, UserFactory
+from tests.factories import BotFactory, TradeFactory, TradeReviewFactory, UserFactory
 from tests.refusals import refused_by, write
 from tradingdb.lib.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 
@@ -148,10 +153,63 @@ def test_a_late_fill_that_joins_two_trades_is_stored_and_the_review_of_the_lost_
     assert Trade.objects.get(bot=bot).exit_time is None
     for review in reviews:
         review.refresh_from_db()
-    linked = [review for review in reviews if review.trade is not None]
-    assert [review.trade for review in linked] == [Trade.objects.get(bot=bot)]
+    # The joined trade is the first one's row, under a new id; the second one's is gone.
+    assert [review.trade for review in reviews] == [Trade.objects.get(bot=bot), None]
+    assert kept.pk == reviews[0].trade.pk
     assert [review.reviewed_trade_id for review in reviews] == [kept.trade_id, lost.trade_id]
     assert [review.bot for review in reviews] == [bot, bot]
+
+
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_review_that_is_just_being_written_does_not_keep_a_late_fill_out(settings: Any) -> None:
+    settings.REDIS_PREFIX = f"test:{uuid4().hex}:"
+    bot, person = BotFactory(max_positions=100, leverage_limit=100), UserFactory()
+    round_trip(bot, "a", 10)
+    lost = round_trip(bot, "b", 20)
+    place(bot, "early", "buy", "1")
+    written = Event()
+
+    def review() -> int:
+        try:
+            with transaction.atomic():
+                made = review_create(trade_pk=lost.pk, says=GOOD, actor=Actor(person))
+                written.set()
+                wait_for(lambda: waiting() > 0)
+            return made.pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(review)
+        assert written.wait(20)
+        outcome = add_fill(bot, "e", "early", "90", "1", 5)
+        pk = found.result(20)
+
+    assert outcome.status == 201
+    assert Trade.objects.count() == 1
+    review_left = TradeReview.objects.get(pk=pk)
+    assert (review_left.trade, review_left.reviewed_trade_id) == (None, lost.trade_id)
+
+
+def waiting() -> int:
+    """Return how many statements wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        return int(cursor.fetchone()[0])
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Return as soon as something has happened."""
+    for _ in range(400):
+        if happened():
+            return
+        sleep(0.05)
+    raise AssertionError("It did not happen.")
 
 
 def test_a_rebuild_that_drops_a_trade_keeps_its_review(bot: Bot) -> None:
