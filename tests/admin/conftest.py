@@ -30,8 +30,14 @@ from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
 from tests.factories import (
     NOON,
+    DataQualityCaseFactory,
+    EquitySnapshotFactory,
+    ModelPredictionFactory,
     OrderBookSnapshotFactory,
+    PerformanceMetricFactory,
+    PerformanceSnapshotFactory,
     StrategyFactory,
+    StrategyPerformanceFactory,
     TechnicalIndicatorFactory,
     TradeReviewFactory,
     UserFactory,
@@ -146,6 +152,16 @@ def desk(bot: Bot) -> None:
     TechnicalIndicatorFactory()
 
 
+def figures(bot: Bot) -> None:
+    """Add what analysts and checks leave."""
+    EquitySnapshotFactory(bot=bot, account=bot.account)
+    StrategyPerformanceFactory()
+    PerformanceMetricFactory(bot=bot)
+    PerformanceSnapshotFactory()
+    ModelPredictionFactory()
+    DataQualityCaseFactory(subject="bybit BTCUSDT 5m")
+
+
 @pytest.fixture
 def house(admin: Browser) -> SimpleNamespace:
     """A bot that has reported something of every kind, with the rows the tests speak of."""
@@ -156,6 +172,7 @@ def house(admin: Browser) -> SimpleNamespace:
     ).bot  # fmt: skip
     report(bot)
     desk(bot)
+    figures(bot)
     control_set(scope="symbol", target="BTCUSDT", state="HALTED", reason="news", actor=actor)
     for value in ({"fast": 9}, {"fast": 12, "slow": 26}):
         configuration = configuration_activate(

@@ -70,8 +70,8 @@ def test_a_form_is_told_what_is_wrong() -> None:
         Strategy(name="x", type="ml_based", symbols=["BTC USDT"], timeframes="1m").full_clean()
 
     text = str(caught.value)
-    assert "strategies_valid_symbols" in text
-    assert "strategies_lists" in text
+    assert "symbols: each must be a symbol, such as BTCUSDT." in text
+    assert "symbols, timeframes: a JSON list is expected." in text
 
 
 def test_the_name_is_unique() -> None:

@@ -1,4 +1,4 @@
-"""Rules for JSON columns: PostgreSQL takes any JSON into them, readers expect an object, a list, or a certain list."""
+"""Rules for JSON columns: PostgreSQL holds any JSON in them, readers expect an object or a list."""
 
 from typing import Any
 
@@ -7,36 +7,38 @@ from django.db.models import F, Func, Q
 
 from tradingdb.lib.fields import SYMBOL
 
-# Each element is text in the form of a symbol, of an interval such as 15m. A path finds what breaks the rule; it is
-# strict, for a lax one looks through a list inside the list.
-NO_SYMBOL = f'strict $[*] ? (@.type() != "string" || !(@ like_regex "{SYMBOL}"))'
 NO_INTERVAL = 'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[0-9A-Za-z]{1,10}$"))'
 
 
-class IsJsonObject(Func):
-    """Whether a JSON value is an object."""
+class IsJson(Func):
+    """Whether a JSON value is of one of some kinds, as jsonb_typeof() names them."""
 
-    function = "is_json_object"
-    template = "jsonb_typeof((%(expressions)s)::jsonb) = 'object'"
+    function = "jsonb_typeof"
+    template = "jsonb_typeof((%(expressions)s)::jsonb) IN (%(kinds)s)"
     output_field = models.BooleanField()
 
 
-class IsJsonArray(Func):
-    """Whether a JSON value is a list."""
+class HoldsSymbols(Func):
+    """Whether every element of a JSON list is text in the form of a symbol."""
 
-    function = "is_json_array"
-    template = "jsonb_typeof((%(expressions)s)::jsonb) = 'array'"
+    # The function's name is for the model's page; the template says what is computed. The lax way would look into
+    # lists within the list; silent: what is no list at all is refused by the rule for that.
+    function = "holds_symbols"
+    template = (
+        "NOT jsonb_path_exists((%(expressions)s)::jsonb, "
+        """'strict $[*] ? (!(@.type() == "string" && @ like_regex "%(pattern)s"))', silent => true)"""
+    )
     output_field = models.BooleanField()
 
 
 class NoneMatch(Func):
-    """Whether an SQL/JSON path finds nothing in a JSON value; `says` is what that means, for the tables' pages.
+    """Whether an SQL/JSON path finds nothing in a JSON value; `says` is what that means, for the model's page.
 
-    A filter that is unknown finds nothing, so a path must decide every type of JSON. What is not a list at all passes:
-    json_lists() refuses it.
+    The path is strict and must decide every type of JSON: a filter that is unknown finds nothing. What is no list at
+    all is refused by the rule for that.
     """
 
-    template = "NOT jsonb_path_exists((%(expressions)s)::jsonb, '%(path)s', '{}', true)"
+    template = "NOT jsonb_path_exists((%(expressions)s)::jsonb, '%(path)s', silent => true)"
     output_field = models.BooleanField()
 
     def __init__(self, *expressions: Any, path: str, says: str, **options: Any) -> None:
@@ -44,23 +46,31 @@ class NoneMatch(Func):
         self.function = says
 
 
-def json_objects(name: str, *fields: str) -> models.CheckConstraint:
-    """Hold JSON columns to objects. NULL passes."""
-    return models.CheckConstraint(condition=Q(*(IsJsonObject(F(field)) for field in fields)), name=name)
+def json_objects(name: str, *fields: str, null: bool = False) -> models.CheckConstraint:
+    """Hold JSON columns to objects; NULL passes. `null` is for columns that may be NULL: a form checks None as JSON."""
+    return _all_are(name, "'object', 'null'" if null else "'object'", fields, words="a JSON object")
 
 
 def json_lists(name: str, *fields: str) -> models.CheckConstraint:
-    """Hold JSON columns to lists. NULL passes."""
-    return models.CheckConstraint(condition=Q(*(IsJsonArray(F(field)) for field in fields)), name=name)
+    """Hold JSON columns to lists; NULL passes."""
+    return _all_are(name, "'array'", fields, words="a JSON list")
 
 
 def symbol_list(name: str, field: str) -> models.CheckConstraint:
-    """Hold each element of a JSON list to the form of a symbol. NULL passes."""
-    rule = NoneMatch(F(field), path=NO_SYMBOL, says="holds_symbols")
-    return models.CheckConstraint(condition=Q(rule), name=name)
+    """Hold the elements of a JSON list to the form of symbols; NULL passes."""
+    message = f"{field}: each must be a symbol, such as BTCUSDT."
+    condition = Q(HoldsSymbols(F(field), pattern=SYMBOL))
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 
 def interval_list(name: str, field: str) -> models.CheckConstraint:
-    """Hold each element of a JSON list to the form of an interval, such as 15m or 1h. NULL passes."""
-    rule = NoneMatch(F(field), path=NO_INTERVAL, says="holds_intervals")
-    return models.CheckConstraint(condition=Q(rule), name=name)
+    """Hold the elements of a JSON list to the form of intervals; NULL passes."""
+    message = f"{field}: each must be an interval, such as 15m."
+    condition = Q(NoneMatch(F(field), path=NO_INTERVAL, says="holds_intervals"))
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
+
+
+def _all_are(name: str, kinds: str, fields: tuple[str, ...], *, words: str) -> models.CheckConstraint:
+    conditions: list[Any] = [IsJson(F(field), kinds=kinds) for field in fields]
+    message = f"{', '.join(fields)}: {words} is expected."
+    return models.CheckConstraint(condition=Q(*conditions), name=name, violation_error_message=message)
