@@ -10,7 +10,7 @@ from bots.choices import ACTIVE_ORDER_STATUSES, TERMINAL_ORDER_STATUSES, OrderSt
 from bots.models import Bot, Order, Position, Trade
 from tests.bots.ledger_tools import START, add_fill, at, place, tell
 from tests.factories import NOON, BotFactory, OrderFactory, SignalFactory, TradeFactory
-from tests.refusals import refused_by
+from tests.rules import assert_refused
 
 pytestmark = pytest.mark.django_db
 
@@ -55,10 +55,9 @@ ORDER_TIMES = ("buy_order_created", "buy_order_closed", "sell_order_created", "s
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_an_order_of_a_trade_ends_after_it_was_made(side: str) -> None:
-    with refused_by("trades_orders_end_after_start"):
-        TradeFactory(**{f"{side}_order_created": LATER, f"{side}_order_closed": NOON})
+    times = {f"{side}_order_created": LATER, f"{side}_order_closed": NOON}
 
-    assert not Trade.objects.exists()
+    assert_refused("trades_orders_end_after_start", TradeFactory, **times)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from bots.services.rebuild import ledger_rebuild
 from bots.services.reviews import review_create, review_update
 from tests.bots.ledger_tools import add_fill, place
 from tests.factories import BotFactory, TradeFactory, TradeReviewFactory, UserFactory
-from tests.refusals import refused_by, write
+from tests.rules import assert_refused, assert_refused_sql
 from tradingdb.lib.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 
 pytestmark = pytest.mark.django_db
@@ -33,26 +33,19 @@ BAD = [
 
 @pytest.mark.parametrize(("columns", "rule"), BAD, ids=str)
 def test_bad_review_is_refused_by_its_rule(columns: dict[str, Any], rule: str) -> None:
-    with refused_by(rule):
-        TradeReviewFactory(**columns)
-
-    assert not TradeReview.objects.exists()
+    assert_refused(rule, TradeReviewFactory, **columns)
 
 
 @pytest.mark.parametrize("column", ["created_at", "updated_at"])
 def test_no_time_is_infinite(column: str) -> None:
-    row = TradeReviewFactory()
-
-    with refused_by("trade_reviews_finite_times"):
-        write(row, **{column: "'infinity'"})
+    assert_refused_sql("trade_reviews_finite_times", TradeReviewFactory(), column, "infinity")
 
 
 def test_one_review_per_person_and_trade() -> None:
     person, other = UserFactory(), UserFactory()
     first = TradeReviewFactory(reviewer=person)
 
-    with refused_by("trade_reviews_one_per_person"):
-        TradeReviewFactory(trade=first.trade, reviewer=person)
+    assert_refused("trade_reviews_one_per_person", TradeReviewFactory, trade=first.trade, reviewer=person)
     TradeReviewFactory(trade=first.trade, reviewer=other)
 
     assert first.trade.reviews.count() == 2

@@ -10,7 +10,7 @@ from django.db.models import JSONField, Value
 
 from bots.models import Strategy
 from tests.factories import StrategyFactory
-from tests.refusals import refused_by, write
+from tests.rules import assert_refused, assert_refused_sql
 
 pytestmark = pytest.mark.django_db
 
@@ -41,18 +41,12 @@ BAD = [
 
 @pytest.mark.parametrize(("columns", "rule"), BAD, ids=str)
 def test_bad_strategy_is_refused_by_its_rule(columns: dict[str, Any], rule: str) -> None:
-    with refused_by(rule):
-        StrategyFactory(**columns)
-
-    assert not Strategy.objects.exists()
+    assert_refused(rule, StrategyFactory, **columns)
 
 
 @pytest.mark.parametrize("column", ["last_run_at", "created_at", "updated_at"])
 def test_no_time_is_infinite(column: str) -> None:
-    row = StrategyFactory()
-
-    with refused_by("strategies_finite_times"):
-        write(row, **{column: "'-infinity'"})
+    assert_refused_sql("strategies_finite_times", StrategyFactory(), column, "-infinity")
 
 
 @pytest.mark.parametrize("columns", [{}, {"symbols": [], "timeframes": []}, {"symbols": ["ETH/USDT:USDT"]},
@@ -77,8 +71,7 @@ def test_a_form_is_told_what_is_wrong() -> None:
 def test_the_name_is_unique() -> None:
     StrategyFactory(name="Momentum")
 
-    with refused_by("strategies_name_key"):
-        StrategyFactory(name="Momentum")
+    assert_refused("strategies_name_key", StrategyFactory, name="Momentum")
 
 
 def test_a_row_written_by_sql_gets_id_times_and_status() -> None:
