@@ -31,8 +31,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("analytics", "0002_performance_models_and_data_quality"),
         ("audit", "0002_logs_metrics_health_commands"),
-        ("bots", "0001_initial"),
-        ("marketdata", "0001_initial"),
+        ("bots", "0002_strategies_reviews_and_seed_columns"),
+        ("marketdata", "0002_order_books_and_indicators"),
     ]
 
     operations = [
@@ -350,7 +350,7 @@ class Migration(migrations.Migration):
                         decimal_places=12, help_text="From the opening to the last refresh.", max_digits=24
                     ),
                 ),
-                ("strategy", models.CharField(max_length=50)),
+                ("strategy", models.CharField(max_length=100)),
                 ("stop_loss", tradingdb.lib.fields.FiniteDecimalField(decimal_places=18, max_digits=38, null=True)),
                 ("take_profit", tradingdb.lib.fields.FiniteDecimalField(decimal_places=18, max_digits=38, null=True)),
             ],

@@ -30,7 +30,7 @@ class ActivePositionSummary(models.Model):
     )
     opened_at = models.DateTimeField()
     hours_held = ratio(help_text="From the opening to the last refresh.")
-    strategy = models.CharField(max_length=50)
+    strategy = models.CharField(max_length=100)
     stop_loss = amount(null=True)
     take_profit = amount(null=True)
 

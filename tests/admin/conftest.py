@@ -30,7 +30,7 @@ from bots.services.tokens import token_create
 from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
 from tests import factories
-from tests.factories import NOON, UserFactory
+from tests.factories import NOON, StrategyFactory, TradeReviewFactory, UserFactory
 from tradingdb.management.model_pages import our_models
 
 
@@ -137,6 +137,8 @@ def desk(bot: Bot) -> None:
     prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), 100)
     candle = {"symbol": "BTCUSDT", "interval": "1m", "volume": 1, **prices}
     Candle.objects.create(timestamp=NOON, **candle)
+    StrategyFactory(name="x")
+    TradeReviewFactory(trade=Trade.objects.get(exit_time__isnull=False))
     refresh_views(NOON)
     # A day that waits to be added up again.
     Candle.objects.create(timestamp=NOON + timedelta(minutes=1), **candle)

@@ -14,6 +14,7 @@ from bots.choices import ACTIVE_ORDER_STATUSES, OrderStatus
 from bots.ledger.symbols import QUOTES, split_symbol
 from bots.models import Position
 from tests.factories import NOON, BotFactory, OrderFactory, PositionFactory, TradeFactory, utc
+from tradingdb.management.model_pages import our_models
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,22 @@ def refreshed(zone: str = "UTC") -> None:
 def transaction_time() -> datetime:
     """The moment that now() means in this transaction, so in the views too."""
     return run("SELECT now()")
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in our_models() if not model._meta.managed], ids=lambda model: model.__name__
+)
+def test_columns_are_those_of_the_model_in_name_order_and_type(model: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            [f"analytics.{model._meta.db_table}"],
+        )
+        found = [(name, kind.replace("character varying", "varchar")) for name, kind in cursor.fetchall()]
+
+    fields = model._meta.concrete_fields
+    assert found == [(field.column, (field.db_type(connection) or "").replace(", ", ",")) for field in fields]
 
 
 # --- active positions
