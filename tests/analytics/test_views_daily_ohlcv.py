@@ -16,7 +16,7 @@ from analytics.services.views import refresh_views
 from marketdata.models import Candle
 from marketdata.services.candle_rows import rows_from_json
 from marketdata.services.candles import Series, candles_ingest
-from tests.factories import NOON, CandleFactory, utc
+from tests.factories import NOON, CandleFactory, DailyCandleChangeFactory, DailyCandleFactory, utc
 
 pytestmark = pytest.mark.django_db
 
@@ -265,12 +265,6 @@ def test_a_writer_that_takes_its_candle_back_leaves_no_note() -> None:
     assert not DailyCandleChange.objects.exists()
 
 
-GOOD_DAY = {
-    "exchange": "bybit", "symbol": "BTCUSDT", "interval": "1m", "day": DAY, "open": 2, "high": 3, "low": 1, "close": 2,
-    "volume": 1, "candles": 1, "coverage": 1,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("columns", "rule"),
     [
@@ -288,11 +282,21 @@ GOOD_DAY = {
 )
 def test_a_bad_day_is_refused(columns: dict[str, Any], rule: str) -> None:
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
-        DailyCandle.objects.create(**{**GOOD_DAY, **columns})
+        DailyCandleFactory(**columns)
 
-    DailyCandle.objects.create(**GOOD_DAY)
-    with pytest.raises(IntegrityError, match="daily_candles_unique"):
-        DailyCandle.objects.create(**GOOD_DAY)
+    DailyCandleFactory()
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"),
+    [({"interval": "1d"}, "daily_candles_unique"), ({"interval": "1m", "is_shown": True}, "daily_candles_one_shown")],
+)
+def test_a_day_is_there_once_for_each_interval_and_shown_once(columns: dict[str, Any], rule: str) -> None:
+    DailyCandleFactory(is_shown=True)
+    DailyCandleFactory(interval="1h")
+
+    with pytest.raises(IntegrityError, match=rule):
+        DailyCandleFactory(**columns)
 
 
 @pytest.mark.parametrize(
@@ -303,12 +307,10 @@ def test_a_bad_day_is_refused(columns: dict[str, Any], rule: str) -> None:
     ],
 )
 def test_a_bad_note_is_refused(columns: dict[str, Any], rule: str) -> None:
-    good = {"exchange": "bybit", "symbol": "BTCUSDT", "interval": "1m", "day": DAY}
-
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
-        DailyCandleChange.objects.create(**{**good, **columns})
+        DailyCandleChangeFactory(**columns)
 
-    DailyCandleChange.objects.create(**good)
+    DailyCandleChangeFactory()
 
 
 @pytest.mark.parametrize(
@@ -321,9 +323,8 @@ def test_a_bad_note_is_refused(columns: dict[str, Any], rule: str) -> None:
     ],
 )
 def test_endless_times_are_refused(table: str, column: str) -> None:
-    CandleFactory()
-    added_up()
-    CandleFactory(timestamp=DAY)
+    DailyCandleFactory()
+    DailyCandleChangeFactory()
 
     with pytest.raises(IntegrityError, match=f"{table}_finite_times"):
         run(f"UPDATE {table} SET {column} = 'infinity'")
