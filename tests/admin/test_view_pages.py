@@ -88,9 +88,8 @@ def test_unlike_money_stands_line_by_line(admin):
     assert "107.5" not in text
 
 
-@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETH/USDT:USDT", "BRK.B_X-1"])
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETH/USDT:USDT", "BRK.B-1"])
 def test_a_day_is_found_by_its_key(admin, symbol):
-    symbol = symbol.replace("_", "-")
     CandleFactory(symbol=symbol, exchange="some_where.x")
     CandleFactory(symbol=symbol)
     refresh_views(NOON)
