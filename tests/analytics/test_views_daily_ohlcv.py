@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from analytics.models import DailyCandle, DailyCandleChange, DailyOhlcv, ViewRefresh
 from analytics.services import daily_candles
@@ -263,6 +264,34 @@ def test_a_writer_that_takes_its_candle_back_leaves_no_note() -> None:
         writer.rollback()
 
     assert not DailyCandleChange.objects.exists()
+
+
+def migrate(*targets: tuple[str, str]) -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(list(targets) or executor.loader.graph.leaf_nodes())
+
+
+@pytest.fixture
+def _back_to_the_top(transactional_db: None) -> Iterator[None]:
+    """Leave the database as it was, whatever the test did."""
+    yield
+    migrate()
+
+
+@pytest.mark.usefixtures("_back_to_the_top")
+def test_candles_that_were_there_before_the_migration_are_added_up() -> None:
+    graph = MigrationExecutor(connection).loader.graph
+    [views] = [node for node in graph.nodes if node[0] == "analytics" and node[1].endswith("_views")]
+    migrate(*[parent.key for parent in graph.node_map[views].parents if parent.key[0] == "analytics"])
+    candle(DAY)
+    candle(DAY + MINUTE)
+    candle(DAY, interval="1w")
+
+    migrate()
+
+    assert list(DailyCandleChange.objects.values_list("interval", "day")) == [("1m", DAY)]
+    assert added_up() == "refreshed"
+    assert DailyOhlcv.objects.get().candles == 2
 
 
 @pytest.mark.parametrize(
