@@ -7,22 +7,18 @@ import django.utils.timezone
 import tradingdb.lib.fields
 from django.db import migrations, models
 
-from tradingdb.lib.db import ByEdition, CreateTrigger, CreateView, SetSchema
+from tradingdb.lib.db import ByEdition, CreateView, SetSchema
 
 FUNCTIONS = """
     DROP FUNCTION analytics.interval_seconds;
     DROP FUNCTION analytics.quote_currency;
 """
-NOTES = "DROP FUNCTION analytics.note_changed_days"
+NOTES = """
+    DROP TRIGGER note_updated_days ON trading.market_data;
+    DROP TRIGGER note_inserted_days ON trading.market_data;
+    DROP FUNCTION analytics.note_changed_days;
+"""
 AGGREGATE = "DROP MATERIALIZED VIEW analytics.daily_ohlcv_aggregate"
-
-
-def note(name: str, moment: str) -> CreateTrigger:
-    """Return the trigger that notes the days of candles."""
-    action = (
-        "REFERENCING NEW TABLE AS changed_candles FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_changed_days()"
-    )
-    return CreateTrigger(name, schema="trading", table="market_data", moment=moment, action=action)
 
 
 def sql(name: str) -> str:
@@ -296,9 +292,6 @@ class Migration(migrations.Migration):
             ],
             other=[
                 migrations.RunSQL(sql("note_changed_days"), NOTES),
-                note("note_inserted_days", "AFTER INSERT"),
-                note("note_updated_days", "AFTER UPDATE"),
-                migrations.RunSQL(sql("note_all_days"), migrations.RunSQL.noop),
                 CreateView("daily_ohlcv", sql("daily_ohlcv"), schema="analytics"),
             ],
         ),

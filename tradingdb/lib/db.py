@@ -1,4 +1,4 @@
-"""Migration operations and small database helpers: schemas by search_path, keys, views, triggers, editions."""
+"""Migration operations and small database helpers: schemas by search_path, composite foreign keys, views, editions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -163,39 +163,6 @@ class CreateView(Operation):
 
     def describe(self) -> str:
         return f"Create {self.kind.lower()} {self.schema}.{self.name}"
-
-
-class CreateTrigger(Operation):
-    """A trigger of a table; `moment` is AFTER INSERT and the like, `action` all that follows the table's name."""
-
-    reduces_to_sql = True
-    reversible = True
-
-    def __init__(self, name: str, *, schema: str, table: str, moment: str, action: str) -> None:
-        self.name, self.schema, self.table, self.moment, self.action = name, schema, table, moment, action
-
-    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
-        place = {"schema": self.schema, "table": self.table}
-        return self.__class__.__name__, [self.name], {**place, "moment": self.moment, "action": self.action}
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Django's state does not know triggers."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        quote = schema_editor.quote_name
-        table = f"{quote(self.schema)}.{quote(self.table)}"
-        schema_editor.execute(f"CREATE TRIGGER {quote(self.name)} {self.moment} ON {table} {self.action}", None)
-
-    def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        quote = schema_editor.quote_name
-        schema_editor.execute(f"DROP TRIGGER {quote(self.name)} ON {quote(self.schema)}.{quote(self.table)}")
-
-    def describe(self) -> str:
-        return f"Create trigger {self.name} on {self.schema}.{self.table}"
 
 
 class ByEdition(Operation):
