@@ -9,7 +9,8 @@ from audit.models import SystemEvent
 from bots.models import AccountBalance
 from marketdata.models import Candle
 from tests.factories import AccountBalanceFactory, utc
-from tradingdb.db_backend.partitions import ensure_partitions, time_tables
+from tradingdb.db_backend.partitions import ensure_partitions
+from tradingdb.db_backend.storage import time_tables
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
