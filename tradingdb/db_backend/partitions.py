@@ -1,4 +1,4 @@
-"""Native partitions: made ahead of their time, filled from DEFAULT where rows were quicker, and dropped.
+"""Native partitions: made ahead of their time, and filled from DEFAULT where rows were quicker.
 
 Rows for which there is no partition go to the DEFAULT one, where they keep a partition of their time from being
 attached. So partitions are made before their time comes, and rows that were quicker are moved.
@@ -12,11 +12,12 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from tradingdb.db_backend.periods import Period, period_of, periods_ahead
-from tradingdb.db_backend.storage import Kind, Part, Storage, TimeTable, qualified, storage_of, time_tables
+from tradingdb.db_backend.storage import Kind, Storage, TimeTable, qualified, storage_of, time_tables
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))"
-# Whoever waits for a strong lock holds up everybody who comes after; a maintenance run gives up and comes again.
-PATIENCE = "SET LOCAL lock_timeout = '1s'"
+# Whoever waits for a strong lock holds up everybody who comes after, so a maintenance run gives up and comes again.
+# Half of deadlock_timeout: where two wait for each other it is never the bot's transaction that PostgreSQL ends.
+PATIENCE = "SET LOCAL lock_timeout = '500ms'"
 # Times before this are taken for mistakes: they get no partition and stay where staff are told of them.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -41,19 +42,25 @@ def make_partitions(table: TimeTable, periods: Iterable[Period]) -> list[str]:
     """
     with connection.cursor() as cursor:
         storage = storage_of(cursor, table.name)
+    return [name for period in missing_periods(storage, periods) if (name := _make(table, storage, period))]
+
+
+def missing_periods(storage: Storage, periods: Iterable[Period]) -> list[Period]:
+    """Return the periods that have no partition; none where there are no native partitions."""
     if storage.kind is not Kind.PARTITIONS:
         return []
     # A table whose interval was changed has parts of the old length; no new one may overlap them.
-    missing = [
-        period for period in periods if not any(p.start < period.end and period.start < p.end for p in storage.parts)
+    return [
+        period
+        for period in periods
+        if not any(part.start < period.end and period.start < part.end for part in storage.parts)
     ]
-    return [name for period in missing if (name := _make(table, storage, period))]
 
 
-def default_periods(table: TimeTable, now: datetime) -> list[Period]:
-    """Return the periods of the rows in DEFAULT that may have a partition: none before 2000, none beyond those ahead.
+def default_periods(table: TimeTable, now: datetime) -> list[tuple[Period, int]]:
+    """Return the periods of the rows in DEFAULT that may have a partition, and how many rows each has.
 
-    Later ones get theirs when their time comes near.
+    None before 2000, and none beyond those made ahead: they get theirs when their time comes near.
     """
     with connection.cursor() as cursor:
         storage = storage_of(cursor, table.name)
@@ -62,11 +69,12 @@ def default_periods(table: TimeTable, now: datetime) -> list[Period]:
         column = cursor.db.ops.quote_name(table.column)
         *_, last = periods_ahead(table.unit, now)
         cursor.execute(
-            f"SELECT DISTINCT date_trunc('{table.unit}', {column}, 'UTC') "  # noqa: S608 (names come from the catalog)
-            f"FROM {qualified(cursor, storage.schema, storage.default)} WHERE {column} >= %s AND {column} < %s",
+            f"SELECT date_trunc('{table.unit}', {column}, 'UTC') AS start, count(*) "  # noqa: S608 (names of ours)
+            f"FROM {qualified(cursor, storage.schema, storage.default)} WHERE {column} >= %s AND {column} < %s "
+            "GROUP BY start ORDER BY start",
             [EARLIEST, last.end],
         )
-        return sorted(period_of(table.unit, start) for (start,) in cursor.fetchall())
+        return [(period_of(table.unit, start), rows) for start, rows in cursor.fetchall()]
 
 
 def _make(table: TimeTable, storage: Storage, period: Period) -> str | None:
@@ -79,10 +87,9 @@ def _make(table: TimeTable, storage: Storage, period: Period) -> str | None:
         cursor.execute("SELECT to_regclass(%s)", [partition])
         if cursor.fetchone()[0] is not None:
             return None
-        if storage.default is not None:
-            # Until the commit nothing may come into DEFAULT that belongs to the new partition.
-            cursor.execute(f"LOCK TABLE {qualified(cursor, storage.schema, storage.default)} IN ACCESS EXCLUSIVE MODE")
-        # Made beside the table and attached: this does not lock readers and writers of the other partitions out.
+        # Writers wait at the table, where they look up its partitions after us. One that had chosen DEFAULT already
+        # would be refused by it. Readers of other partitions go on, for the new one is made beside and attached.
+        cursor.execute(f"LOCK TABLE ONLY {parent} IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(
             f"CREATE TABLE {partition} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)"
         )
@@ -108,13 +115,3 @@ def _move(cursor: CursorWrapper, table: TimeTable, default: str, partition: str,
         f"INSERT INTO {partition} ({columns}) SELECT {columns} FROM moved",
         [period.start, period.end],
     )
-
-
-def detach_and_drop(cursor: CursorWrapper, table: TimeTable, storage: Storage, part: Part) -> None:
-    """Drop one partition inside the caller's transaction, which holds the table for some milliseconds.
-
-    DETACH … CONCURRENTLY would hold nobody up, but PostgreSQL refuses it beside a DEFAULT partition.
-    """
-    parent, partition = qualified(cursor, storage.schema, table.name), qualified(cursor, part.schema, part.name)
-    cursor.execute(f"ALTER TABLE {parent} DETACH PARTITION {partition}")
-    cursor.execute(f"DROP TABLE {partition}")

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from tradingdb.db_backend.partitions import LOCK, PATIENCE, detach_and_drop
+from tradingdb.db_backend.partitions import LOCK, PATIENCE
 from tradingdb.db_backend.policies import Policy
 from tradingdb.db_backend.storage import Kind, Part, Storage, TimeTable, qualified, storage_of
 
@@ -49,8 +49,9 @@ def droppable(table: TimeTable, policy: Policy, before: datetime) -> list[Part]:
 
 @transaction.atomic
 def drop_part(table: TimeTable, policy: Policy, part: Part) -> Dropped | None:
-    """Drop one part; None when it is gone already, or got rows that the policy keeps. The caller may add to the
-    transaction. Raises OperationalError when somebody reads the table for longer than a second.
+    """Drop one part; None when it is gone already, or got rows that the policy keeps.
+
+    Holds the table for some milliseconds. Raises OperationalError when somebody else holds it for longer than PATIENCE.
     """
     with connection.cursor() as cursor:
         cursor.execute(LOCK)
@@ -65,7 +66,8 @@ def drop_part(table: TimeTable, policy: Policy, part: Part) -> Dropped | None:
             return None
         dropped = _measured(cursor, storage, part)
         if storage.kind is Kind.PARTITIONS:
-            detach_and_drop(cursor, table, storage, part)
+            # Not detached before: that locks the tables its foreign keys point at, `bots` above all, against everybody.
+            cursor.execute(f"DROP TABLE {qualified(cursor, part.schema, part.name)}")
         else:
             cursor.execute(
                 "SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz, newer_than => %s::timestamptz)",

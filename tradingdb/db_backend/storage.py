@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, cast
 
 from django.apps import apps
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from timescale.db.models.fields import TimescaleDateTimeField
 
@@ -118,3 +119,25 @@ def qualified(cursor: CursorWrapper, schema: str, name: str) -> str:
     """Return schema and table quoted for SQL."""
     quote = cursor.db.ops.quote_name
     return f"{quote(schema)}.{quote(name)}"
+
+
+class DefaultRows(NamedTuple):
+    """What lies in the DEFAULT partition of a table, which is named with its schema."""
+
+    table: str
+    rows: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+def default_rows(table: TimeTable) -> DefaultRows:
+    """Return what lies in the DEFAULT partition; zero rows where there is none."""
+    with connection.cursor() as cursor:
+        storage = storage_of(cursor, table.name)
+        name = f"{storage.schema}.{table.name}"
+        if storage.default is None:
+            return DefaultRows(name, 0, None, None)
+        column = cursor.db.ops.quote_name(table.column)
+        relation = qualified(cursor, storage.schema, storage.default)
+        cursor.execute(f"SELECT count(*), min({column}), max({column}) FROM {relation}")  # noqa: S608
+        return DefaultRows(name, *cursor.fetchone())

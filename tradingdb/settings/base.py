@@ -244,9 +244,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "analytics.tasks.compute_daily_risk_metrics",
         "schedule": crontab(hour="0", minute="1"),
     },
-    "make partitions ahead": {
-        "task": "analytics.tasks.make_partitions_ahead",
-        "schedule": crontab(hour="0", minute="10"),
+    "maintain time series": {
+        "task": "analytics.tasks.maintain_series",
+        "schedule": crontab(minute="10"),
+        "options": {"expires": 3600},
     },
 }
 
