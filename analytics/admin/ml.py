@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from analytics.models import MLModel, ModelPrediction
 from audit.admin.recorded import RecordedAdmin
+from bots.admin.ledger import SymbolFilter
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, RelatedFilter
 from tradingdb.lib.sections import Link, Section, list_url, table
@@ -57,7 +58,7 @@ class ModelPredictionAdmin(LedgerAdmin):
         "timestamp", "show_model", "symbol", "prediction_type", "prediction_value", "confidence", "actual_value",
         "prediction_error",
     )  # fmt: skip
-    list_filter = (("model", RelatedFilter), ("timestamp", DayRangeFilter))
+    list_filter = (("model", RelatedFilter), SymbolFilter, ("timestamp", DayRangeFilter))
     list_select_related = ("model",)
     ordering = ("-timestamp",)
     empty_note = "No model has predicted anything yet."

@@ -66,7 +66,7 @@ class PerformanceMetricAdmin(LedgerAdmin):
 
 @admin.register(PerformanceSnapshot)
 class PerformanceSnapshotAdmin(LedgerAdmin):
-    list_display = ("timestamp", "strategy", "deployment_mode", "currency", "pnl", "trades_count", "win_rate")
+    list_display = ("timestamp", "strategy", "deployment_mode", "currency", "num_total_pnl", "trades_count")
     list_filter = (exact_filter("strategy_id", "strategy"), ("timestamp", DayRangeFilter))
     ordering = ("-timestamp",)
     empty_note = "No snapshot of a strategy has been stored or imported yet."
@@ -82,3 +82,8 @@ class PerformanceSnapshotAdmin(LedgerAdmin):
     @admin.display(description="Strategy")
     def strategy(self, row: PerformanceSnapshot) -> SafeString:
         return display.text(row.strategy_id)
+
+    @admin.display(description="Total P&L")
+    def num_total_pnl(self, row: PerformanceSnapshot) -> SafeString:
+        """As it was sent: the JSON is free, so this need not be a number."""
+        return display.text(row.pnl.get("total"))

@@ -69,7 +69,11 @@ class DataQualityCase(models.Model):
             json_objects("data_quality_cases_is_object", "details"),
             finite_times("data_quality_cases_finite_times", "first_seen_at", "last_seen_at", "resolved_at"),
         ]
-        indexes = [models.Index("table_name", F("last_seen_at").desc(), name="idx_data_quality_cases_table")]
+        indexes = [
+            models.Index("table_name", F("last_seen_at").desc(), name="idx_data_quality_cases_table"),
+            models.Index(F("last_seen_at").desc(), name="idx_data_quality_cases_seen"),
+            models.Index(fields=["subject"], name="idx_data_quality_cases_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.table_name} {self.subject}".strip()

@@ -46,9 +46,13 @@ class MLModel(models.Model):
             one_of("type", ModelType, name="ml_models_valid_type"),
             one_of("status", ModelStatus, name="ml_models_valid_status"),
             models.CheckConstraint(
-                condition=Q(training_end_date__gte=F("training_start_date")), name="ml_models_training_ends_after_start"
+                condition=Q(training_end_date__gte=F("training_start_date")),
+                name="ml_models_training_ends_after_start",
+                violation_error_message="The training data cannot end before they start.",
             ),
-            json_objects("ml_models_are_objects", "hyper_parameters", "training_metrics", "validation_metrics"),
+            # Two rules: a form checks a rule only when it has all of its fields.
+            json_objects("ml_models_hyper_parameters_is_object", "hyper_parameters"),
+            json_objects("ml_models_metrics_are_objects", "training_metrics", "validation_metrics", null=True),
             json_lists("ml_models_are_lists", "features_list", "symbols", "timeframes"),
             symbol_list("ml_models_valid_symbols", "symbols"),
             finite_times(
@@ -95,7 +99,7 @@ class ModelPrediction(models.Model):
                 condition=Q(prediction_error__isnull=True) | Q(actual_value__isnull=False),
                 name="model_predictions_error_needs_actual",
             ),
-            json_objects("model_predictions_is_object", "features_snapshot"),
+            json_objects("model_predictions_is_object", "features_snapshot", null=True),
             finite_times("model_predictions_finite_times", "timestamp", "created_at"),
         ]
         indexes = [

@@ -148,7 +148,8 @@ class PerformanceSnapshot(models.Model):
             one_of("deployment_mode", DeploymentMode, name="performance_snapshots_valid_mode"),
             models.CheckConstraint(condition=~Q(currency=""), name="performance_snapshots_has_currency"),
             models.CheckConstraint(condition=Q(trades_count__gte=0), name="performance_snapshots_count_not_negative"),
-            json_objects("performance_snapshots_are_objects", "pnl", "win_rate", "drawdown", "metrics"),
+            json_objects("performance_snapshots_pnl_is_object", "pnl"),
+            json_objects("performance_snapshots_are_objects", "win_rate", "drawdown", "metrics", null=True),
             finite_times("performance_snapshots_finite_times", "timestamp"),
         ]
         indexes = [
