@@ -1,7 +1,6 @@
 """Databases beside the test database, and manage.py and the server's own programs run on them."""
 
 import os
-import re
 import secrets
 import subprocess
 import sys
@@ -88,8 +87,8 @@ def content(url: str) -> dict[str, tuple[int, str]]:
     return {name: (row[0], str(row[1])) for name, row in found.items() if row is not None}
 
 
-def major(text: str) -> int:
-    """The major version in what a program or server says of itself."""
-    found = re.search(r"(\d+)", text)
-    assert found is not None
-    return int(found[1])
+def has_timescaledb() -> bool:
+    """Whether this server offers the extension; every migrated database on it has it then."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+    return found is not None

@@ -1,10 +1,18 @@
 """A dump of this server, taken and restored as docs/time-series.md says, has every row again."""
 
 import psycopg
-import pytest
-from django.db import connection
 
-from tests.servers_matrix.databases import at, admin_url, content, database, major, manage, name_of, program, python
+from tests.servers_matrix.databases import (
+    admin_url,
+    at,
+    content,
+    database,
+    has_timescaledb,
+    manage,
+    name_of,
+    program,
+    python,
+)
 
 
 def test_a_restored_dump_has_the_same_rows_in_every_table() -> None:
@@ -24,5 +32,19 @@ def test_a_restored_dump_has_the_same_rows_in_every_table() -> None:
 
 
 def restore(dump: bytes, target: str) -> None:
-    done = program("pg_restore", "--no-owner", "--no-comments", "--exit-on-error", "-d", target, stdin=dump)
+    """Restore as the application; with TimescaleDB as superuser, between its two functions."""
+    if not has_timescaledb():
+        return pg_restore(dump, target, "--no-owner", "--no-comments")
+    url = at(admin_url(), name_of(target))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        connection.execute("SELECT timescaledb_pre_restore()")
+    pg_restore(dump, url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT timescaledb_post_restore()")
+    return None
+
+
+def pg_restore(dump: bytes, target: str, *words: str) -> None:
+    done = program("pg_restore", "--exit-on-error", *words, "-d", target, stdin=dump)
     assert done.returncode == 0, done.stderr.decode()[-3000:]

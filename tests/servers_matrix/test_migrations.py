@@ -20,9 +20,8 @@ def names(url: str) -> set[str]:
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname !~ '^(pg_|information_schema|_?timescaledb)' AND c.relkind = ANY (%s) "
-            "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')",
-            [list(kinds)],
+            "WHERE n.nspname !~ '^(pg_|information_schema|_?timescaledb)' AND c.relkind IN ('r', 'p', 'v', 'm', 'S') "
+            "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
         ).fetchall()
     return {name for (name,) in rows}
 
