@@ -57,9 +57,11 @@ def test_both_sides_of_midnight_are_kept_apart_and_found() -> None:
     rows = AccountBalance.objects.order_by("timestamp")
     assert list(rows.values_list("timestamp", flat=True)) == sides
     assert [rows.get(timestamp=moment).pk for moment in sides] == [row.pk for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(DISTINCT tableoid) FROM account_balance")
-        assert cursor.fetchone()[0] >= 3
+    if kind_of("account_balance") is Kind.PARTITIONS:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tableoid::regclass::text FROM account_balance ORDER BY timestamp")
+            months = [name.removeprefix("account_balance_") for (name,) in cursor.fetchall()]
+        assert months == ["y2031m11", "y2031m12", "y2031m12", "y2032m01"]
 
 
 def test_writers_at_the_end_of_a_month_never_hear_of_the_maintenance() -> None:
