@@ -10,7 +10,7 @@ from tradingdb.db_backend.operations import applied_policies
 from tradingdb.db_backend.partitions import default_periods, missing_periods
 from tradingdb.db_backend.periods import periods_ahead
 from tradingdb.db_backend.policies import Policy
-from tradingdb.db_backend.retention import cutoff, droppable
+from tradingdb.db_backend.retention import cutoff, droppable, has_old_rows
 from tradingdb.db_backend.storage import Storage, TimeTable, default_rows, qualified, storage_of, time_tables
 
 
@@ -60,8 +60,8 @@ def _due(table: TimeTable, storage: Storage, policy: Policy | None, now: datetim
     before = cutoff(policy, now) if policy else None
     if policy and before:
         due += [f"drop {part.name}" for part in droppable(table, policy, before)]
-        if not policy.takes_whole_parts:
-            due.append(f"delete rows before {before:%Y-%m-%d %H:%MZ}, where there are any")
+        if has_old_rows(table, policy, before):
+            due.append(f"delete rows before {before:%Y-%m-%d %H:%MZ}")
     return due
 
 

@@ -29,5 +29,5 @@ class Policy:
     def __str__(self) -> str:
         if self.keep is None:
             return "for ever"
-        which = "".join(f", {column} {'/'.join(values)}" for column, values in self.only.items())
-        return f"{self.keep}{which}{f', counted from {self.stored_at} too' if self.stored_at else ''}"
+        which = "".join(f", {column} {values[0]} to {values[-1]}" for column, values in self.only.items())
+        return f"{self.keep}{which}{f', and since {self.stored_at}' if self.stored_at else ''}"

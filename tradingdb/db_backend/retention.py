@@ -1,6 +1,6 @@
 """What is old enough to go: whole parts, or single rows where a policy speaks of some rows only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,6 +88,18 @@ def delete_old_rows(table: TimeTable, policy: Policy, before: datetime) -> Itera
                 yield deleted
 
 
+def has_old_rows(table: TimeTable, policy: Policy, before: datetime) -> bool:
+    """Whether delete_old_rows would find any."""
+    with connection.cursor() as cursor:
+        storage = storage_of(cursor, table.name)
+        for relation, bounds in _places(cursor, table, storage, policy, before):
+            _, old, values = _rules(cursor, table, policy, {"before": before, **bounds})
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {relation} WHERE {old})", values)  # noqa: S608
+            if cursor.fetchone()[0]:
+                return True
+    return False
+
+
 def _places(
     cursor: CursorWrapper, table: TimeTable, storage: Storage, policy: Policy, before: datetime
 ) -> list[tuple[str, dict[str, datetime]]]:
@@ -105,24 +117,35 @@ def _places(
     return places
 
 
-def _delete_from(cursor: CursorWrapper, table: TimeTable, policy: Policy, relation: str, values: dict[str, Any]) -> int:
+def _delete_from(
+    cursor: CursorWrapper, table: TimeTable, policy: Policy, relation: str, values: Mapping[str, Any]
+) -> int:
+    within, old, values = _rules(cursor, table, policy, values)
+    names = ", ".join(map(cursor.db.ops.quote_name, (table.key, table.column)))
+    cursor.execute(
+        f"DELETE FROM {relation} WHERE {within} AND ({names}) IN "  # noqa: S608 (names come from code)
+        f"(SELECT {names} FROM {relation} WHERE {old} LIMIT {BATCH})",
+        values,
+    )
+    return int(cursor.rowcount)
+
+
+def _rules(
+    cursor: CursorWrapper, table: TimeTable, policy: Policy, values: Mapping[str, Any]
+) -> tuple[str, str, dict[str, Any]]:
+    """Return two conditions and their values: the range that is looked at, and which rows in it may go."""
     quote = cursor.db.ops.quote_name
-    key, column = quote(table.key), quote(table.column)
+    column, values = quote(table.column), dict(values)
     rules = [f"{column} < %(before)s"]
     if "start" in values:
         rules.append(f"{column} >= %(start)s AND {column} < %(end)s")
-    outer = " AND ".join(["TRUE", *rules])
+    within = " AND ".join(rules)
     if policy.stored_at is not None:
         rules.append(f"{quote(policy.stored_at)} < %(before)s")
     for number, (name, wanted) in enumerate(policy.only.items()):
         values[f"only{number}"] = list(wanted)
         rules.append(f"{quote(name)} = ANY(%(only{number})s)")
-    cursor.execute(
-        f"DELETE FROM {relation} WHERE {outer} AND ({key}, {column}) IN "  # noqa: S608 (names come from code)
-        f"(SELECT {key}, {column} FROM {relation} WHERE {' AND '.join(rules)} LIMIT {BATCH})",
-        values,
-    )
-    return int(cursor.rowcount)
+    return within, " AND ".join(rules), values
 
 
 def _is_empty(cursor: CursorWrapper, part: Part) -> bool:
