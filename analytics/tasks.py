@@ -14,12 +14,8 @@ from analytics.metrics.returns import ONE_DAY
 from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_fill_gaps, portfolio_snapshot
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
-<<<<<<< HEAD
 from analytics.services.time_series import maintain_time_series
-=======
 from analytics.services.views import refresh_views as views_refresh
-from tradingdb.db_backend.partitions import ensure_partitions
->>>>>>> main
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -61,20 +57,13 @@ def take_portfolio_snapshot(slot: str | None = None) -> dict[str, int | str]:
     return {"slot": target.isoformat(), "taken": taken, "filled": filled, "totals": bots_refresh_total_pnl()}
 
 
-<<<<<<< HEAD
 @shared_task(acks_late=True, throws=DATABASE_AWAY)
 def maintain_series() -> dict[str, Any]:
     """Make partitions ahead, let old rows go, watch the default partitions. What was locked waits for the next one."""
     return asdict(maintain_time_series(timezone.now()))
-=======
-@shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)
-def make_partitions_ahead() -> list[str]:
-    """Make the monthly partitions of this and the next two months. Tried again while a table is locked."""
-    return ensure_partitions(timezone.now())
 
 
 @shared_task(acks_late=True, throws=DATABASE_AWAY)
 def refresh_views(names: list[str]) -> dict[str, str]:
     """Refresh some of the views. Not tried again: the next one comes soon, and a failure of one view is kept."""
     return views_refresh(timezone.now(), names)
->>>>>>> main
