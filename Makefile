@@ -17,7 +17,7 @@ SAY := @echo >&2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.development node_modules/.installed ## install everything, tests included, into .venv and node_modules
@@ -54,6 +54,17 @@ check: .venv/.development ## style, types, imports, migrations, templates
 test: check chromium ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# What must hold on every kind of server; `make test` runs it on the embedded PostgreSQL 18.
+SERVER_TESTS := tests/servers_matrix
+
+.PHONY: test-postgres15
+test-postgres15: .venv/.development /usr/lib/postgresql/15/bin/postgres ## time-series and migration tests on Debian's PostgreSQL 15
+	env -u DATABASE_URL TRADINGDB_PG_BIN=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest $(SERVER_TESTS) tests/jobs/test_partitions.py
+
+.PHONY: test-timescale
+test-timescale: .venv/.development ## the same on PostgreSQL 17 with TimescaleDB from Debian trixie, in a chroot; needs root
+	$(BIN)/python -m tests.timescale_server $(BIN)/python -m pytest $(SERVER_TESTS)
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench
@@ -74,6 +85,13 @@ chromium:
 	if find_chromium >/dev/null; then exit 0; fi; \
 	echo "Chromium is missing; install it (Debian: apt-get install chromium) for the browser tests." >&2; \
 	[ "$$CI" != true ]
+
+/usr/lib/postgresql/15/bin/postgres:
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "PostgreSQL 15 is missing; install it (Debian 12: apt-get install postgresql-15)." >&2; exit 1; \
+	fi
+	$(SAY) "installing postgresql-15"
+	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15 >&2
 
 .venv/bin/python:
 	$(SAY) "making .venv"

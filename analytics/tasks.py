@@ -1,7 +1,9 @@
 """Jobs of the analytics app. Each can run twice, late or at the same time as itself without harm."""
 
 import time
+from dataclasses import asdict
 from datetime import date, datetime
+from typing import Any
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
@@ -12,8 +14,8 @@ from analytics.metrics.returns import ONE_DAY
 from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_fill_gaps, portfolio_snapshot
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
+from analytics.services.time_series import maintain_time_series
 from analytics.services.views import refresh_views as views_refresh
-from tradingdb.db_backend.partitions import ensure_partitions
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -55,10 +57,10 @@ def take_portfolio_snapshot(slot: str | None = None) -> dict[str, int | str]:
     return {"slot": target.isoformat(), "taken": taken, "filled": filled, "totals": bots_refresh_total_pnl()}
 
 
-@shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)
-def make_partitions_ahead() -> list[str]:
-    """Make the monthly partitions of this and the next two months. Tried again while a table is locked."""
-    return ensure_partitions(timezone.now())
+@shared_task(acks_late=True, throws=DATABASE_AWAY)
+def maintain_series() -> dict[str, Any]:
+    """Make partitions ahead, let old rows go, watch the default partitions. What was locked waits for the next one."""
+    return asdict(maintain_time_series(timezone.now()))
 
 
 @shared_task(acks_late=True, throws=DATABASE_AWAY)

@@ -1,15 +1,17 @@
-"""Monthly partitions, made ahead of their months."""
+"""Native partitions, made ahead of their months and days."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from django.db import connection
 
+from analytics.services.time_series import maintain_time_series
 from audit.models import SystemEvent
 from bots.models import AccountBalance
 from marketdata.models import Candle
 from tests.factories import AccountBalanceFactory, utc
-from tradingdb.db_backend.partitions import ensure_partitions, time_tables
+from tradingdb.db_backend.partitions import ensure_partitions
+from tradingdb.db_backend.storage import TimeTable, time_tables
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +24,7 @@ def _no_partitions_left() -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhrelid::regclass::text ~ '_y203[12]m[0-9]+$'"
+            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhrelid::regclass::text ~ '_y203[12]m[0-9]+(d[0-9]+)?$'"
         )
         for (partition,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE {partition}")
@@ -36,15 +38,22 @@ def partition_of(table: str, at: str) -> str:
     return str(name)
 
 
-def test_this_month_and_the_next_two_are_made_once_for_every_time_series() -> None:
+def names(tables: Iterable[TimeTable], months: Iterable[str], days: Iterable[str]) -> list[str]:
+    """Return the names of partitions of tables that are split by month or by day."""
+    return [f"{table.name}_{end}" for table in tables for end in (months if table.unit == "month" else days)]
+
+
+def test_two_months_and_fourteen_days_ahead_are_made_once_for_every_time_series() -> None:
     made = ensure_partitions(NOW)
 
-    tables = {table.name for table in time_tables()}
-    assert {"account_balance", "market_data", "portfolio_snapshots", "system_events"} <= tables
-    suffixes = ("y2031m11", "y2031m12", "y2032m01")
-    assert made == [f"{table}_{suffix}" for table in sorted(tables) for suffix in suffixes]
+    tables = time_tables()
+    assert {"account_balance", "market_data", "portfolio_snapshots", "system_events"} <= {t.name for t in tables}
+    assert {table.name for table in tables if table.unit == "day"} == {"system_logs"}
+    days = [f"y2031m11d{day}" for day in range(20, 31)] + [f"y2031m12d0{day}" for day in range(1, 5)]
+    assert made == names(tables, ("y2031m11", "y2031m12", "y2032m01"), days)
     assert ensure_partitions(NOW) == []
-    assert ensure_partitions(utc("2031-12-01 00:00")) == [f"{table}_y2032m02" for table in sorted(tables)]
+    later = [f"y2031m12d{day:02}" for day in range(5, 16)]
+    assert ensure_partitions(utc("2031-12-01 00:00")) == names(tables, ["y2032m02"], later)
 
 
 def test_a_month_ends_where_the_next_one_begins_in_utc() -> None:
@@ -91,7 +100,8 @@ def test_a_partition_has_the_keys_checks_and_indexes_of_its_table() -> None:
         for table in time_tables():
             cursor.execute(shape, {"t": f"{table.name}_default"})
             expected = cursor.fetchone()
-            cursor.execute(shape, {"t": f"{table.name}_y2032m01"})
+            newest = "y2032m01" if table.unit == "month" else "y2031m12d04"
+            cursor.execute(shape, {"t": f"{table.name}_{newest}"})
             assert cursor.fetchone() == expected, table.name
 
 
@@ -104,3 +114,31 @@ def test_ids_stay_unique_and_rows_are_found_through_every_partition() -> None:
     assert len(set(ids)) == 4
     assert [SystemEvent.objects.get(pk=pk).pk for pk in ids] == ids
     assert Candle.objects.count() == 0
+
+
+def test_a_crowd_in_the_default_partition_waits_for_a_person() -> None:
+    for minute in range(3):
+        AccountBalanceFactory(timestamp=utc(f"2031-03-01 00:0{minute}"))
+    before = AccountBalance.objects.order_by("id").values()
+    rows = list(before)
+
+    left = maintain_time_series(NOW, most_moved=2)
+    moved = maintain_time_series(NOW, most_moved=None)
+
+    assert left.waiting == {"account_balance": 3}
+    assert moved.waiting == {}
+    assert "account_balance_y2031m03" in set(moved.created) - set(left.created)
+    assert list(before.all()) == rows
+
+
+def test_a_part_of_another_length_keeps_its_place() -> None:
+    """As after a table's interval was changed: days that lie in a month which is there are not made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE audit.system_logs_y2031m11 PARTITION OF system_logs "
+            "FOR VALUES FROM ('2031-11-01Z') TO ('2031-12-01Z')"
+        )
+
+    made = [name for name in ensure_partitions(NOW) if name.startswith("system_logs")]
+
+    assert made == [f"system_logs_y2031m12d0{day}" for day in range(1, 5)]

@@ -6,6 +6,8 @@ from django.db import models
 from timescale.db.backends.postgresql.schema import TimescaleSchemaEditor
 from timescale.db.models.fields import TimescaleDateTimeField
 
+from tradingdb.db_backend.periods import unit_of
+
 if TYPE_CHECKING:
     from tradingdb.db_backend.base import DatabaseWrapper
 
@@ -22,6 +24,12 @@ class SchemaEditor(TimescaleSchemaEditor):  # type: ignore[misc]
 
     connection: "DatabaseWrapper"
 
+    # Indexes are those that the model declares, on every server: TimescaleDB adds none of its own.
+    sql_add_hypertable = (
+        "SELECT create_hypertable({table}, {partition_column}, chunk_time_interval => interval {interval}, "
+        "migrate_data => {migrate}, create_default_indexes => false)"
+    )
+
     def _time_field(self, model: type[models.Model]) -> TimescaleDateTimeField | None:
         return next((f for f in model._meta.local_fields if isinstance(f, TimescaleDateTimeField)), None)
 
@@ -30,6 +38,8 @@ class SchemaEditor(TimescaleSchemaEditor):  # type: ignore[misc]
         field = self._time_field(model)
         if field is None:
             return sql, params
+        # Refuses an interval that only one kind of server could have, before there is a table.
+        unit_of(field.interval)
         table, key = model._meta.db_table, model._meta.pk
         assert sql.count(IDENTITY) == 1, sql
         assert sql.endswith(")"), sql

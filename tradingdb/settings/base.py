@@ -264,9 +264,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 300},
     },
-    "make partitions ahead": {
-        "task": "analytics.tasks.make_partitions_ahead",
-        "schedule": crontab(hour="0", minute="10"),
+    "maintain time series": {
+        "task": "analytics.tasks.maintain_series",
+        "schedule": crontab(minute="10"),
+        "options": {"expires": 3600},
     },
     "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
     "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},

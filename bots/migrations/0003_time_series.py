@@ -1,0 +1,12 @@
+from django.db import migrations
+
+from tradingdb.db_backend.operations import TimeSeriesPolicy
+
+
+class Migration(migrations.Migration):
+    dependencies = [("bots", "0002_strategies_reviews_and_seed_columns")]
+
+    operations = [
+        # Bots write it: TimescaleDB has no columnstore for a table with row-level security.
+        TimeSeriesPolicy("account_balance", compress_after=None),
+    ]
