@@ -1,0 +1,130 @@
+"""The drift check names every difference between the migrated database and the models."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection
+
+from tests.house.planted_drift import MAKE_MONTH, PLANTED
+from tradingdb.management.catalog import Catalog, Part, Relation
+from tradingdb.management.drift import BESIDE, Difference, compare, expected_catalog, schema_differences
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def expected(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Catalog:
+    """What the models make; the same for every planted difference."""
+    with django_db_blocker.unblock():
+        return expected_catalog("default")
+
+
+def run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in sql.split("; "):
+            cursor.execute(statement)
+
+
+def test_migrated_database_is_what_the_models_say():
+    assert schema_differences() == []
+
+
+@pytest.mark.parametrize("sql", [MAKE_MONTH, "DROP TABLE IF EXISTS trading.market_data_y2030m01"])
+def test_partition_made_ahead_is_no_difference(expected, sql):
+    run(sql)
+
+    assert schema_differences(expected=expected) == []
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_planted_difference_is_named(expected, case):
+    sql, lines = PLANTED[case]
+    run(sql)
+
+    found = [str(each) for each in schema_differences(expected=expected)]
+
+    said = "\n".join(found)
+    assert [line for line in lines if line not in said] == [], said
+    assert len(found) == len(lines), said
+
+
+def test_expected_catalog_leaves_nothing_behind(expected):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'check_schema%'")
+        assert cursor.fetchone() == (0,)
+
+
+def test_every_exception_has_a_reason_and_is_needed(expected, monkeypatch):
+    monkeypatch.setattr("tradingdb.management.drift.BESIDE", ())
+
+    found = schema_differences(expected=expected)
+
+    assert [known for known in BESIDE if not any(known.covers(each) for each in found)] == []
+    assert [each for each in found if not any(known.covers(each) for known in BESIDE)] == []
+    assert [known for known in BESIDE if len(known.reason.split()) < 3] == []
+
+
+def test_foreign_key_cannot_be_switched_off_unseen(expected):
+    """Only a superuser may switch its hidden triggers off; it is there then, and checks nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW is_superuser")
+        may = cursor.fetchone() == ("on",)
+        if not may:
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                cursor.execute("ALTER TABLE trading.order_events DISABLE TRIGGER ALL")
+            return
+        cursor.execute("ALTER TABLE trading.order_events DISABLE TRIGGER ALL")
+
+    found = [str(each) for each in schema_differences(expected=expected)]
+
+    assert (
+        "trading.order_events: constraint order_events_order_of_same_bot differs: "
+        "state is switched off, expected none" in found
+    )
+
+
+def test_command_says_that_all_is_well():
+    out = StringIO()
+
+    call_command("check_schema", stdout=out)
+
+    assert out.getvalue() == "The database is what the models say.\n"
+
+
+def test_command_names_differences_and_fails():
+    run("DROP INDEX trading.idx_orders_bot_id")
+    out = StringIO()
+
+    with pytest.raises(CommandError, match="in 1 places"):
+        call_command("check_schema", stdout=out)
+
+    assert out.getvalue() == "trading.orders: index idx_orders_bot_id is missing\n"
+
+
+def test_command_answers_as_json():
+    run("DROP INDEX trading.idx_orders_bot_id")
+    out = StringIO()
+
+    with pytest.raises(CommandError):
+        call_command("check_schema", "--json", stdout=out)
+
+    assert json.loads(out.getvalue()) == {
+        "differences": [
+            {"where": "trading.orders", "kind": "index", "name": "idx_orders_bot_id", "problem": "is missing"}
+        ]
+    }
+
+
+def test_nameless_constraint_is_known_by_what_it_does():
+    """Names that Django or PostgreSQL make up differ with the way a column came to be."""
+    check = {"definition": "CHECK ((price <> 'NaN'::numeric))"}
+    one = Catalog(set(), {"t": Relation("table", {}, None, {Part("constraint", "t_price_check"): check})})
+    other = Catalog(set(), {"t": Relation("table", {}, None, {Part("constraint", "t_price_5f1e_check"): check})})
+
+    assert list(compare(one, other, declared=set())) == []
+    assert list(compare(one, other, declared={"t_price_check"})) == [
+        Difference("t", "constraint", "t_price_check", "is missing"),
+        Difference("t", "constraint", "t_price_5f1e_check", "is not in the models"),
+    ]
