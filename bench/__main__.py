@@ -15,6 +15,8 @@ from bench.rows import BenchRow, emit
 
 RESULTS = Path(__file__).parent / "results"
 CASES = ("P1", "P2", "P3", "P8")
+# Needs minutes to make its million rows, so it is measured only when asked for.
+LARGE_CASES = ("L1",)
 
 
 def main() -> None:
@@ -42,7 +44,9 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="which cases to measure")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*CASES, *LARGE_CASES], default=list(CASES), help="which cases to measure"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers: whether it works, not how fast it is")
     parser.add_argument("--results", default=f"local-{platform.node()}", metavar="NAME", help="file in bench/results")
     return parser.parse_args()
@@ -50,13 +54,15 @@ def arguments() -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> Iterator[Callable[[], Iterator[BenchRow]]]:
     """Yield the measurements that were asked for."""
-    from bench import ledger, live
+    from bench import ledger, lists, live
 
     only = set(options.only)
     if only & set(ledger.CASES):
         yield lambda: ledger.run(only & set(ledger.CASES), quick=options.quick)
     if "P8" in only:
         yield live.run
+    if only & set(lists.CASES):
+        yield lambda: lists.run(quick=options.quick)
 
 
 def machine() -> dict[str, Any]:

@@ -12,6 +12,17 @@ from itertools import count
 from typing import Any
 
 from accounts.models import User
+from analytics.models import (
+    DataQualityCase,
+    EquitySnapshot,
+    MLModel,
+    ModelPrediction,
+    PerformanceMetric,
+    PerformanceSnapshot,
+    PortfolioSnapshot,
+    RiskMetrics,
+    StrategyPerformance,
+)
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
 
 _number = count(1)
@@ -174,3 +185,115 @@ def _bot(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _create(model: type[Any], columns: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
     return model.objects.create(**{**defaults, **columns})
+
+
+# --- analytics
+
+
+def RiskMetricsFactory(**columns: Any) -> RiskMetrics:  # noqa: N802
+    """A quiet day of a bot with 10000: no trade, no gain."""
+    money = {"starting_equity": Decimal(10000), "ending_equity": Decimal(10000)}
+    return _create(RiskMetrics, columns, {"date": NOON.date(), "inputs_hash": "0" * 64, **money, **_bot(columns)})
+
+
+def PortfolioSnapshotFactory(**columns: Any) -> PortfolioSnapshot:  # noqa: N802
+    """A portfolio of 10000 USDT without positions."""
+    defaults = {"timestamp": NOON, "total_equity": Decimal(10000), "total_balance": Decimal(10000)}
+    return _create(PortfolioSnapshot, columns, defaults)
+
+
+def EquitySnapshotFactory(**columns: Any) -> EquitySnapshot:  # noqa: N802
+    """A demo account worth 10000 USDT, a tenth of it in one position; without a bot."""
+    defaults: dict[str, Any] = {
+        "timestamp": NOON,
+        "deployment_mode": "demo",
+        "total_equity": Decimal(10000),
+        "available_balance": Decimal(9000),
+        "allocated_in_positions": Decimal(1000),
+        "open_position_count": 1,
+        "unrealized_pnl": Decimal(0),
+        "realized_daily_pnl": Decimal(0),
+    }
+    if not {"account", "account_id", "bot", "bot_id"} & set(columns):
+        defaults["account"] = ExchangeAccountFactory()
+    return _create(EquitySnapshot, columns, defaults)
+
+
+def StrategyPerformanceFactory(**columns: Any) -> StrategyPerformance:  # noqa: N802
+    """A day of a demo strategy with three wins and a loss."""
+    defaults = {
+        "strategy": f"strategy_{next(_number)}",
+        "deployment_mode": "demo",
+        "timeframe": "daily",
+        "timestamp": NOON,
+        "win_count": 3,
+        "loss_count": 1,
+        "win_rate": Decimal("0.75"),
+    }
+    return _create(StrategyPerformance, columns, defaults)
+
+
+def PerformanceMetricFactory(**columns: Any) -> PerformanceMetric:  # noqa: N802
+    """Figures of a demo bot's trades in BTCUSDT."""
+    defaults = {
+        "deployment_mode": "demo",
+        "symbol": "BTCUSDT",
+        "metrics": {"win_rate": 0.5},
+        "calculated_at": NOON,
+        **_bot(columns),
+    }
+    return _create(PerformanceMetric, columns, defaults)
+
+
+def PerformanceSnapshotFactory(**columns: Any) -> PerformanceSnapshot:  # noqa: N802
+    """A demo strategy that has earned 10."""
+    defaults = {
+        "strategy_id": f"strategy_{next(_number)}",
+        "timestamp": NOON,
+        "deployment_mode": "demo",
+        "pnl": {"total": "10", "realized": "10", "unrealized": "0"},
+    }
+    return _create(PerformanceSnapshot, columns, defaults)
+
+
+def MLModelFactory(**columns: Any) -> MLModel:  # noqa: N802
+    """A model in training on one symbol and interval."""
+    defaults = {
+        "name": f"model_{next(_number)}",
+        "version": "1",
+        "type": "regression",
+        "framework": "pytorch",
+        "hyper_parameters": {"layers": 2},
+        "features_list": ["close"],
+        "symbols": ["BTCUSDT"],
+        "timeframes": ["5m"],
+        "training_start_date": NOON.replace(month=1),
+        "training_end_date": NOON.replace(month=10),
+    }
+    return _create(MLModel, columns, defaults)
+
+
+def ModelPredictionFactory(**columns: Any) -> ModelPrediction:  # noqa: N802
+    """A next price of 100 for BTCUSDT, whose outcome is not known yet."""
+    defaults: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "timestamp": NOON,
+        "prediction_type": "next_price",
+        "prediction_value": Decimal(100),
+    }
+    if not {"model", "model_id"} & set(columns):
+        defaults["model"] = MLModelFactory()
+    return _create(ModelPrediction, columns, defaults)
+
+
+def DataQualityCaseFactory(**columns: Any) -> DataQualityCase:  # noqa: N802
+    """An open gap of five candles."""
+    defaults = {
+        "kind": "gap",
+        "table_name": "trading.market_data",
+        "subject": f"bybit SYM{next(_number)} 5m",
+        "row_count": 5,
+        "first_seen_at": NOON,
+        "last_seen_at": NOON,
+    }
+    return _create(DataQualityCase, columns, defaults)

@@ -212,8 +212,8 @@ def write_position(
     `stored_id` is the row's present id, None for a new row; a fill that came late can change which fill opened it.
     """
     position_id = position_id_of(bot.bot_id, symbol, state.opening_fill_id)
-    position = _position_values(state, mark, now) | {"position_id": position_id}
-    trade = _trade_values(state, origin, now) | {"position_id": position_id, "trade_id": trade_id_of(position_id)}
+    position = position_values(state, mark, now) | {"position_id": position_id}
+    trade = trade_values(state, origin, now) | {"position_id": position_id, "trade_id": trade_id_of(position_id)}
     # A late fill can bring back an id that was gone, and then its versions go on growing.
     fresh = int(now.timestamp() * 1_000_000)
     if stored_id is None or is_refold:
@@ -245,7 +245,8 @@ def drop_positions(bot_id: str, ids: Iterable[str]) -> list[Sql]:
     return [Sql(DROP_TRADES, params), Sql(DROP_POSITIONS, params)] if params["ids"] else []
 
 
-def _position_values(state: PositionState, mark: Mark, now: datetime) -> dict[str, Any]:
+def position_values(state: PositionState, mark: Mark, now: datetime) -> dict[str, Any]:
+    """Return the derived columns of a position's row."""
     price, at = mark
     if at is None or price is None or state.last_fill_at >= at or not state.is_open:
         # Until a newer price is told, what was paid last is the mark; it follows from the fills, so it has no time.
@@ -278,7 +279,8 @@ def _position_values(state: PositionState, mark: Mark, now: datetime) -> dict[st
     }
 
 
-def _trade_values(state: PositionState, origin: Origin, now: datetime) -> dict[str, Any]:
+def trade_values(state: PositionState, origin: Origin, now: datetime) -> dict[str, Any]:
+    """Return the derived columns of a trade's row."""
     is_closed = not state.is_open
     seconds = int((state.last_fill_at - state.opened_at).total_seconds())
     return {

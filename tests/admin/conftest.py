@@ -28,7 +28,16 @@ from bots.services.signals import signal_record
 from bots.services.tokens import token_create
 from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
-from tests.factories import NOON, UserFactory
+from tests.factories import (
+    NOON,
+    DataQualityCaseFactory,
+    EquitySnapshotFactory,
+    ModelPredictionFactory,
+    PerformanceMetricFactory,
+    PerformanceSnapshotFactory,
+    StrategyPerformanceFactory,
+    UserFactory,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +144,16 @@ def desk(bot: Bot) -> None:
     Candle.objects.create(symbol="BTCUSDT", interval="1m", timestamp=NOON, volume=1, **prices)
 
 
+def figures(bot: Bot) -> None:
+    """Add what analysts and checks leave."""
+    EquitySnapshotFactory(bot=bot, account=bot.account)
+    StrategyPerformanceFactory()
+    PerformanceMetricFactory(bot=bot)
+    PerformanceSnapshotFactory()
+    ModelPredictionFactory()
+    DataQualityCaseFactory(subject="bybit BTCUSDT 5m")
+
+
 @pytest.fixture
 def house(admin: Browser) -> SimpleNamespace:
     """A bot that has reported something of every kind, with the rows the tests speak of."""
@@ -145,6 +164,7 @@ def house(admin: Browser) -> SimpleNamespace:
     ).bot  # fmt: skip
     report(bot)
     desk(bot)
+    figures(bot)
     control_set(scope="symbol", target="BTCUSDT", state="HALTED", reason="news", actor=actor)
     for value in ({"fast": 9}, {"fast": 12, "slow": 26}):
         configuration = configuration_activate(

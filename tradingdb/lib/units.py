@@ -44,6 +44,7 @@ MILLISECONDS = Unit(Kind.PLAIN, "milliseconds", "ms")
 DAYS = Unit(Kind.PLAIN, "days", "d")
 FEE = Unit(Kind.PLAIN, "fee_currency of the row")
 RULE = Unit(Kind.PLAIN, "unit of the rule that was broken")
+PREDICTED = Unit(Kind.PLAIN, "unit of the prediction_type")
 
 # Columns whose name says something else on this one table.
 EXACT = {
@@ -53,9 +54,17 @@ EXACT = {
     ("fill", "fee"): FEE,
     ("fill", "fee_rate"): Unit(Kind.PRICE, "quote currency for one unit of fee_currency"),
     ("cashflow", "amount"): ACCOUNT,
+    ("equitysnapshot", "allocated_in_positions"): ACCOUNT,
+    ("strategyperformance", "max_drawdown"): SHARE,
+    ("strategyperformance", "max_drawdown_duration"): DAYS,
+    ("strategyperformance", "total_return"): SHARE,
+    ("strategyperformance", "annualized_return"): SHARE,
+    ("modelprediction", "prediction_value"): PREDICTED,
+    ("modelprediction", "actual_value"): PREDICTED,
+    ("modelprediction", "prediction_error"): PREDICTED,
 }
 # Money of these tables is in one currency per row; everywhere else it is in the symbol's quote currency.
-ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot"})
+ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot", "equitysnapshot"})
 MONEY = None
 RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_pct|win_rate|daily_return|volatility|cagr|current_drawdown", SHARE),
@@ -72,7 +81,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r"(.*_)?(pnl|equity|balance|capital|fees?|fee_quote|commission|slippage|notional|cost_basis|exposure)", MONEY),
     (r".*_(used|available|usd|profit|loss|win|drawdown|excursion)|c?var_95|portfolio_var_95|expectancy", MONEY),
 )
-SIGNED = re.compile(r"(.*_)?pnl(_usd|_pct)?|net_profit|daily_return|cagr|expectancy|amount")
+SIGNED = re.compile(r"(.*_)?pnl(_usd|_pct)?|net_profit|(daily|total|annualized)_return|cagr|expectancy|amount")
 
 
 def unit_of(field: Any) -> Unit | None:

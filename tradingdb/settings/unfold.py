@@ -60,6 +60,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Conflicts", "bots_ingestconflict", "call_split"),
             _list("Parked facts", "bots_parkedfact", "local_parking"),
             _list("Risk events", "audit_riskevent", "warning"),
+            _list("Data quality", "analytics_dataqualitycase", "fact_check"),
         ],
     },
     {
@@ -68,6 +69,12 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("Risk metrics", "analytics_riskmetrics", "query_stats"),
             _list("Portfolio snapshots", "analytics_portfoliosnapshot", "donut_small"),
+            _list("Equity snapshots", "analytics_equitysnapshot", "show_chart"),
+            _list("Strategy performance", "analytics_strategyperformance", "leaderboard"),
+            _list("Performance metrics", "analytics_performancemetric", "analytics"),
+            _list("Performance snapshots", "analytics_performancesnapshot", "speed"),
+            _list("ML models", "analytics_mlmodel", "model_training"),
+            _list("Predictions", "analytics_modelprediction", "online_prediction"),
         ],
     },
     {
