@@ -81,7 +81,7 @@ BAD: tuple[Case, ...] = (
     bad(TRADES, "trades_valid_strength", "negative confidence", {"confidence_score": -1}),
     bad(TRADES, "trades_trailing_is_fraction", "trailing stop of 101 %", {"trailing_stop_pct": 1.01}),
     bad(METRICS, "risk_metrics_valid_win_rate", "200 % winners", {"win_rate": 2}),
-    bad(METRICS, "risk_metrics_sums_not_negative", "negative gross loss", {"gross_loss": -1}),
+    bad(METRICS, "risk_metrics_gross_not_negative", "negative gross loss", {"gross_loss": -1}),
     bad(METRICS, "risk_metrics_counts_add_up", "more winners than trades", {"total_trades": 1, "winning_trades": 2}),
     bad(METRICS, "risk_metrics_counts_not_negative", "negative losers",
         {"total_trades": 0, "winning_trades": 1, "losing_trades": -1}),

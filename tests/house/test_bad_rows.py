@@ -12,14 +12,23 @@ from psycopg import sql
 
 from bots.services.invariants.run import invariants_run
 from tests.house import seeds
-from tests.house.bad_cases import BAD, LEGITIMATE
+from tests.house.bad_cases import BAD as BAD_LEDGER
+from tests.house.bad_cases import LEGITIMATE as LEGITIMATE_LEDGER
+from tests.house.bad_cases_beside import BAD_BESIDE, LEGITIMATE_BESIDE
 from tests.house.bad_rows import OURS, SEED, Case, Table, Values
 
 pytestmark = pytest.mark.django_db
+BAD, LEGITIMATE = (*BAD_LEDGER, *BAD_BESIDE), (*LEGITIMATE_LEDGER, *LEGITIMATE_BESIDE)
 each_bad = pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
 each_legitimate = pytest.mark.parametrize("case", LEGITIMATE, ids=lambda case: case.name)
 # What refuses a row without a constraint of its own.
 CODES = {"22001": "type", "22003": "type", "22P02": "type", "23502": "not null", "428C9": "computed"}
+
+# A partition gives its part of a unique key a name of its own.
+OF_PARTITION = """
+    SELECT whole.relname FROM pg_class part JOIN pg_inherits i ON i.inhrelid = part.oid
+    JOIN pg_class whole ON whole.oid = i.inhparent WHERE part.relname = %s AND part.relkind = 'i'
+"""
 
 
 def insert(cursor: CursorWrapper, table: str, values: Values) -> None:
@@ -63,7 +72,12 @@ def refused_by(error: DatabaseError) -> str:
     """Return the constraint that refused a row, or the word for what else did."""
     cause = error.__cause__
     assert isinstance(cause, psycopg.Error)
-    return cause.diag.constraint_name or CODES.get(cause.sqlstate or "", str(cause))
+    if not cause.diag.constraint_name:
+        return CODES.get(cause.sqlstate or "", str(cause))
+    with connection.cursor() as cursor:
+        cursor.execute(OF_PARTITION, [cause.diag.constraint_name])
+        row = cursor.fetchone()
+    return row[0] if row else cause.diag.constraint_name
 
 
 def in_seed(case: Case) -> None:
