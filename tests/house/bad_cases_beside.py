@@ -52,7 +52,6 @@ BAD_BESIDE: tuple[Case, ...] = (
     bad("atf.usr_users", "users_valid_role", "made-up role", {"role": "king"}),
     bad("atf.job_schedules", "job_schedules_valid_type", "made-up job", {"job_type": "script"}),
     bad("atf.job_schedules", "job_schedules_five_cron_fields", "cron that is none", {"cron": "now and then"}),
-    bad(RUNS, "job_schedule_runs_valid_status", "made-up run", {"status": "maybe"}),
     bad("atf.telegram_feedbacks", "feedbacks_valid_type", "made-up feedback", {"type": "praise"}),
     # Times.
     bad(STRATEGIES, "strategies_finite_times", "run at the end of time", {"last_run_at": "infinity"}),
