@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from accounts.models import User
+from accounts.models import AuthIdentity, User, VerificationCode
 from analytics.models import (
     DataQualityCase,
     EquitySnapshot,
@@ -23,7 +23,9 @@ from analytics.models import (
     RiskMetrics,
     StrategyPerformance,
 )
+from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
+from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
 
 _number = count(1)
 
@@ -297,3 +299,117 @@ def DataQualityCaseFactory(**columns: Any) -> DataQualityCase:  # noqa: N802
         "last_seen_at": NOON,
     }
     return _create(DataQualityCase, columns, defaults)
+
+
+# --- audit
+
+
+def SystemLogFactory(**columns: Any) -> SystemLog:  # noqa: N802
+    """A warning of the live layer."""
+    defaults = {"timestamp": NOON, "level": "WARNING", "component": "bots.live.publish", "message": "Redis is away."}
+    return _create(SystemLog, columns, defaults)
+
+
+def SystemMetricFactory(**columns: Any) -> SystemMetric:  # noqa: N802
+    """A reading of a machine with little to do."""
+    defaults = {
+        "timestamp": NOON,
+        "host": f"host_{next(_number)}",
+        "cpu_usage": Decimal("12.5"),
+        "memory_usage": Decimal(40),
+        "disk_usage": Decimal(55),
+        "network_sent_bytes": 10_000,
+        "network_received_bytes": 20_000,
+        "execution_latency": 1,
+        "api_request_count": 600,
+        "api_error_count": 0,
+    }
+    return _create(SystemMetric, columns, defaults)
+
+
+def SystemHealthFactory(**columns: Any) -> SystemHealth:  # noqa: N802
+    """A part of the notifications that was well at noon."""
+    defaults = {
+        "system": "notification",
+        "component": f"channel_{next(_number)}",
+        "status": "HEALTHY",
+        "last_success": NOON,
+        "avg_response_time_ms": 20,
+        "checked_at": NOON,
+    }
+    return _create(SystemHealth, columns, defaults)
+
+
+def CommandAuditFactory(**columns: Any) -> CommandAudit:  # noqa: N802
+    """A report that a registered person asked for."""
+    defaults = {
+        "telegram_user_id": "123456789",
+        "command": "/report",
+        "full_message": "/report daily",
+        "is_registered_user": True,
+        "user_email": "person@example.com",
+        "success": True,
+        "response_time_ms": 120,
+        "created_at": NOON,
+    }
+    return _create(CommandAudit, columns, defaults)
+
+
+# --- config_app
+
+
+def SystemSettingFactory(**columns: Any) -> SystemSetting:  # noqa: N802
+    """A setting that is a number."""
+    return _create(SystemSetting, columns, {"key": f"report.hour_{next(_number)}", "value": 7})
+
+
+def ExchangeApiKeyFactory(**columns: Any) -> ExchangeApiKey:  # noqa: N802
+    """A key to bybit, with bytes that stand for ciphertexts."""
+    defaults = {
+        "exchange": "bybit",
+        "label": f"key_{next(_number)}",
+        "api_key_encrypted": b"ciphertext of a key",
+        "api_secret_encrypted": b"ciphertext of a secret",
+        "permissions": ["read", "trade"],
+    }
+    return _create(ExchangeApiKey, columns, defaults)
+
+
+def WatchedSymbolFactory(**columns: Any) -> WatchedSymbol:  # noqa: N802
+    """A pair with USDT."""
+    base = f"COIN{next(_number)}"
+    defaults = {
+        "symbol": f"{base}USDT",
+        "base_asset": base,
+        "quote_asset": "USDT",
+        "timeframes": ["1m", "4h"],
+        "price_precision": 2,
+        "quantity_precision": 3,
+        "min_notional": Decimal(5),
+        "min_quantity": Decimal("0.001"),
+    }
+    return _create(WatchedSymbol, columns, defaults)
+
+
+def StrategyTemplateFactory(**columns: Any) -> StrategyTemplate:  # noqa: N802
+    """A public template without an author."""
+    defaults = {"name": f"Template {next(_number)}", "template_data": {"fast": 9, "slow": 26}, "is_public": True}
+    return _create(StrategyTemplate, columns, defaults)
+
+
+# --- accounts
+
+
+def AuthIdentityFactory(**columns: Any) -> AuthIdentity:  # noqa: N802
+    """A Telegram id of a person made for it."""
+    defaults = {"provider": "telegram", "external_id": str(next(_number)), **_user(columns)}
+    return _create(AuthIdentity, columns, defaults)
+
+
+def VerificationCodeFactory(**columns: Any) -> VerificationCode:  # noqa: N802
+    """A code that nobody can know: its digest is of nothing."""
+    return _create(VerificationCode, columns, {"digest": bytes(32), "sent_time": NOON, **_user(columns)})
+
+
+def _user(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if "user" in columns or "user_id" in columns else {"user": UserFactory()}

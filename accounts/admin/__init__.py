@@ -1,5 +1,5 @@
 """The admin of people."""
 
-from accounts.admin import users
+from accounts.admin import identities, users
 
-__all__ = ["users"]
+__all__ = ["identities", "users"]

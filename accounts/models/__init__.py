@@ -1,6 +1,8 @@
 """Models of the accounts app, one module per aggregate."""
 
+from accounts.models.identities import AuthIdentity
 from accounts.models.tokens import PersonalToken
 from accounts.models.users import User
+from accounts.models.verification import VerificationCode
 
-__all__ = ["PersonalToken", "User"]
+__all__ = ["AuthIdentity", "PersonalToken", "User", "VerificationCode"]

@@ -12,7 +12,12 @@ from accounts.choices import Role
 from tradingdb.lib.fields import one_of
 
 # Trader changes beyond reading, as app.model; everything else a trader or viewer may only view.
-TRADER_CHANGES = frozenset({"bots.change_bot", "bots.change_position", "bots.change_trade", "bots.change_signal"})
+TRADER_CHANGES = frozenset(
+    {
+        "bots.change_bot", "bots.change_position", "bots.change_trade", "bots.change_signal",
+        "config_app.add_strategytemplate", "config_app.change_strategytemplate",
+    }
+)  # fmt: skip
 
 
 class UserManager(BaseUserManager["User"]):

@@ -42,6 +42,7 @@ HOURS = Unit(Kind.PLAIN, "hours", "h")
 SECONDS = Unit(Kind.PLAIN, "seconds", "s")
 MILLISECONDS = Unit(Kind.PLAIN, "milliseconds", "ms")
 DAYS = Unit(Kind.PLAIN, "days", "d")
+BYTES = Unit(Kind.PLAIN, "bytes", "B")
 FEE = Unit(Kind.PLAIN, "fee_currency of the row")
 RULE = Unit(Kind.PLAIN, "unit of the rule that was broken")
 PREDICTED = Unit(Kind.PLAIN, "unit of the prediction_type")
@@ -51,6 +52,10 @@ EXACT = {
     ("riskevent", "threshold_pct"): PERCENT,
     ("riskevent", "current_value"): RULE,
     ("riskevent", "limit_value"): RULE,
+    ("systemmetric", "cpu_usage"): PERCENT,
+    ("systemmetric", "memory_usage"): PERCENT,
+    ("systemmetric", "disk_usage"): PERCENT,
+    ("systemmetric", "execution_latency"): MILLISECONDS,
     ("fill", "fee"): FEE,
     ("fill", "fee_rate"): Unit(Kind.PRICE, "quote currency for one unit of fee_currency"),
     ("cashflow", "amount"): ACCOUNT,
@@ -73,6 +78,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_seconds", SECONDS),
     (r".*_ms", MILLISECONDS),
     (r".*_days", DAYS),
+    (r".*_bytes", BYTES),
     (r"(.*_)?leverage", MULTIPLE),
     (r".*_ratio|profit_factor|sqn|margin_level|rsi_\d+", NUMBER),
     (r"quote_volume|position_size_usd|avg_position_size", MONEY),

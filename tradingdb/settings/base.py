@@ -230,6 +230,12 @@ CELERY_BEAT_SCHEDULE = {
     "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
+    "record system metrics": {
+        "task": "audit.tasks.record_system_metrics",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
+    "check health": {"task": "audit.tasks.check_health", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {
         "task": "analytics.tasks.take_portfolio_snapshot",
         "schedule": crontab(minute="*/5"),

@@ -87,6 +87,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Bot configurations", "config_app_botconfiguration", "tune"),
+            _list("Strategy templates", "config_app_strategytemplate", "content_copy"),
+            _list("Watched symbols", "config_app_watchedsymbol", "visibility"),
+            _list("System settings", "config_app_systemsetting", "settings"),
+            _list("Exchange API keys", "config_app_exchangeapikey", "vpn_key", permission=_is_admin),
             _list("Bot tokens", "bots_bottoken", "key", permission=_is_admin),
         ],
     },
@@ -96,6 +100,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("System events", "audit_systemevent", "event_note"),
             _list("Actions of people", "audit_useraction", "history"),
+            _list("System health", "audit_systemhealth", "monitor_heart"),
+            _list("System metrics", "audit_systemmetric", "speed"),
+            _list("System logs", "audit_systemlog", "article"),
+            _list("Chat commands", "audit_commandaudit", "terminal"),
         ],
     },
     {
@@ -103,6 +111,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Users", "accounts_user", "group", permission=_may("accounts.view_user")),
+            _list("Identities", "accounts_authidentity", "fingerprint", permission=_may("accounts.view_authidentity")),
+            _list("Verification codes", "accounts_verificationcode", "pin", permission=_is_admin),
             _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
         ],
     },
