@@ -50,6 +50,27 @@ def valid_symbol(name: str, field: str = "symbol", *, blank: bool = False) -> mo
     return models.CheckConstraint(condition=rule | Q(**{field: ""}) if blank else rule, name=name)
 
 
+def named(name: str, *fields: str) -> models.CheckConstraint:
+    """Refuse empty text in ids and names: a row of "" is found by nobody. NULL passes."""
+    return models.CheckConstraint(condition=Q(*(~Q(**{field: ""}) for field in fields)), name=name)
+
+
+def positive(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold numbers above zero. NULL passes."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__gt": 0 for field in fields}), name=name)
+
+
+def not_negative(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold numbers at zero or above. NULL passes."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__gte": 0 for field in fields}), name=name)
+
+
+def fractions(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold shares between nothing and the whole, 0 to 1. NULL passes."""
+    condition = Q(*(Q(**{f"{field}__gte": 0, f"{field}__lte": 1}) for field in fields))
+    return models.CheckConstraint(condition=condition, name=name)
+
+
 class IsFinite(Func):
     """PostgreSQL's isfinite(): false for the times 'infinity' and '-infinity', which no Python time can hold."""
 
