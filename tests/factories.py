@@ -26,6 +26,8 @@ from analytics.models import (
 from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
 from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
+from jobs.models import JobRun, JobSchedule
+from notifications.models import Broadcast, ChannelConfig, DeliveryStatus, Feedback, Message, RateLimit
 
 _number = count(1)
 
@@ -413,3 +415,84 @@ def VerificationCodeFactory(**columns: Any) -> VerificationCode:  # noqa: N802
 
 def _user(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {} if "user" in columns or "user_id" in columns else {"user": UserFactory()}
+
+
+# --- jobs
+
+
+def JobScheduleFactory(**columns: Any) -> JobSchedule:  # noqa: N802
+    """A schedule that computes yesterday's risk metrics at 00:30, next on the day after NOON; switched on."""
+    defaults = {
+        "name": f"schedule_{next(_number)}",
+        "job_type": "data_processing",
+        "target": "risk_metrics_day",
+        "cron": "30 0 * * *",
+        "next_run_at": utc("2026-11-20 00:30") if columns.get("enabled", True) else None,
+    }
+    return _create(JobSchedule, columns, defaults)
+
+
+def JobRunFactory(**columns: Any) -> JobRun:  # noqa: N802
+    """A run that waits since NOON, of a schedule made for it unless `job` is given; what it keeps follows from that."""
+    job = columns.get("job") or JobScheduleFactory()
+    defaults = {
+        "job": job,
+        "job_type": job.job_type,
+        "scheduled_for": NOON,
+        "enqueued_at": NOON,
+        "job_snapshot": {"target": job.target, "task_params": job.task_params, "cron": job.cron, "trigger": "cron"},
+    }
+    return _create(JobRun, columns, defaults)
+
+
+# --- notifications
+
+
+def ChannelConfigFactory(**columns: Any) -> ChannelConfig:  # noqa: N802
+    """A channel that is in use."""
+    return _create(ChannelConfig, columns, {"channel": f"channel_{next(_number)}"})
+
+
+def MessageFactory(**columns: Any) -> Message:  # noqa: N802
+    """A message over telegram that is due since NOON."""
+    defaults = {
+        "message_type": "alert",
+        "recipient_id": "chat_1",
+        "channels": ["telegram"],
+        "content": {"text": "It broke."},
+        "created_at": NOON,
+        "scheduled_for": NOON,
+    }
+    return _create(Message, columns, defaults)
+
+
+def DeliveryStatusFactory(**columns: Any) -> DeliveryStatus:  # noqa: N802
+    """An attempt over telegram that failed, of a message made for it unless `message` is given."""
+    defaults = {"channel": "telegram", "status": "failed", "error_message": "no answer", "created_at": NOON}
+    if "message" not in columns:
+        defaults["message"] = MessageFactory()
+    return _create(DeliveryStatus, columns, defaults)
+
+
+def RateLimitFactory(**columns: Any) -> RateLimit:  # noqa: N802
+    """A full bucket of 30 that gets 30 tokens a minute."""
+    defaults = {
+        "user_id": f"chat_{next(_number)}",
+        "channel": "telegram",
+        "tokens": 30,
+        "max_tokens": 30,
+        "refill_rate": 30,
+        "last_refill": NOON,
+    }
+    return _create(RateLimit, columns, defaults)
+
+
+def BroadcastFactory(**columns: Any) -> Broadcast:  # noqa: N802
+    """A broadcast that reached 8 of 10."""
+    defaults = {"message": "We are back.", "sent_by": "admin@example.com", "success_count": 8, "total_count": 10}
+    return _create(Broadcast, columns, {**defaults, "created_at": NOON})
+
+
+def FeedbackFactory(**columns: Any) -> Feedback:  # noqa: N802
+    """Open feedback of nobody in particular."""
+    return _create(Feedback, columns, {"message": "More charts.", "created_at": NOON})

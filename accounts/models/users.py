@@ -15,10 +15,17 @@ from tradingdb.lib.json_rules import json_objects
 # Trader changes beyond reading, as app.model; everything else a trader or viewer may only view.
 TRADER_CHANGES = frozenset(
     {
-        "bots.change_bot", "bots.change_position", "bots.change_trade", "bots.change_signal",
-        "config_app.add_strategytemplate", "config_app.change_strategytemplate",
+        "bots.change_bot",
+        "bots.change_position",
+        "bots.change_trade",
+        "bots.change_signal",
+        "config_app.add_strategytemplate",
+        "config_app.change_strategytemplate",
+        "jobs.add_jobschedule",
+        "jobs.change_jobschedule",
+        "notifications.add_feedback",
     }
-)  # fmt: skip
+)
 
 
 class UserManager(BaseUserManager["User"]):

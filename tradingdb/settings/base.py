@@ -92,10 +92,12 @@ INSTALLED_APPS = [
     "tradingdb",
     "accounts",
     "audit",
+    "notifications",
     "config_app",
     "marketdata",
     "bots",
     "analytics",
+    "jobs",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -253,6 +255,12 @@ CELERY_BEAT_SCHEDULE = {
     "make partitions ahead": {
         "task": "analytics.tasks.make_partitions_ahead",
         "schedule": crontab(hour="0", minute="10"),
+    },
+    "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
+    "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
+    "remove old messages": {
+        "task": "notifications.tasks.remove_old_messages",
+        "schedule": crontab(hour="2", minute="30"),
     },
 }
 

@@ -83,6 +83,26 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [_list("Candles", "marketdata_candle", "candlestick_chart")],
     },
     {
+        "title": "Jobs",
+        "separator": True,
+        "items": [
+            _list("Schedules", "jobs_jobschedule", "schedule"),
+            _list("Runs", "jobs_jobrun", "history_toggle_off"),
+        ],
+    },
+    {
+        "title": "Messages",
+        "separator": True,
+        "items": [
+            _list("Messages", "notifications_message", "mail"),
+            _list("Deliveries", "notifications_deliverystatus", "mark_email_read"),
+            _list("Channels", "notifications_channelconfig", "hub"),
+            _list("Rate limits", "notifications_ratelimit", "speed"),
+            _list("Broadcasts", "notifications_broadcast", "campaign"),
+            _list("Feedback", "notifications_feedback", "feedback"),
+        ],
+    },
+    {
         "title": "Configuration",
         "separator": True,
         "items": [
