@@ -9,15 +9,6 @@ MAKE_MONTH = (
 )
 PLANTED = {
     "schema too much": ("CREATE SCHEMA stray", ["stray: schema is not in the models"]),
-    "schema missing": (
-        "ALTER SCHEMA config RENAME TO settings",
-        [
-            "config: schema is missing",
-            "config.bot_configurations: table is missing",
-            "settings: schema is not in the models",
-            "settings.bot_configurations: table is not in the models",
-        ],
-    ),
     "table too much": ("CREATE TABLE trading.extra (n int)", ["trading.extra: table is not in the models"]),
     "table missing": ("DROP TABLE trading.parked_facts", ["trading.parked_facts: table is missing"]),
     "table in the wrong schema": (

@@ -50,6 +50,16 @@ def test_planted_difference_is_named(expected, case):
     assert len(found) == len(lines), said
 
 
+def test_schema_of_another_name_is_named_with_all_that_is_in_it(expected):
+    run("ALTER SCHEMA config RENAME TO settings")
+
+    found = [str(each) for each in schema_differences(expected=expected)]
+
+    assert {"config: schema is missing", "settings: schema is not in the models"} <= set(found)
+    assert "config.bot_configurations: table is missing" in found
+    assert "settings.bot_configurations: table is not in the models" in found
+
+
 def test_expected_catalog_leaves_nothing_behind(expected):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'check_schema%'")
