@@ -118,7 +118,7 @@ BAD: tuple[Case, ...] = (
     bad("abidance.trades", "flagged by I06_fill_agrees_with_its_order", "fill of the other side",
         {"side": "sell"}, our_table="trading.fills"),
     bad(SIGNALS, "signals_executed_or_rejected", "executed and rejected", {"executed": True, "rejected": True}),
-    bad(BALANCES, "flagged by I20_available_and_locked_add_up_to_total", "more available than there is",
+    bad(BALANCES, "flagged by I20_available_plus_locked_is_total", "more available than there is",
         {"available_balance": 5000}),
     bad(BALANCES, "flagged by I19_equity_is_balance_plus_unrealized", "equity that does not add up", {"equity": 5000}),
     bad(RISKS, "risk_events_resolved_has_time", "resolved at no time", {"resolved": True}),

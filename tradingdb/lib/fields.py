@@ -8,6 +8,8 @@ from django.db.models import F, Func, Q
 
 # ASCII alone: no look-alike and no zero-width twin of a symbol can enter. 1000000CHEEMSUSDT and ETH/USDT:USDT are real.
 SYMBOL = r"^[A-Z0-9][A-Z0-9._:/-]{0,39}$"
+# As candles have it: 1m, 15m, 4h, 1d, 1M.
+INTERVAL = r"^[1-9][0-9]{0,3}[smhdwM]$"
 
 if TYPE_CHECKING:
     DecimalField = models.DecimalField[Any, Any]
