@@ -10,7 +10,10 @@ from django.db import DatabaseError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
+from bots.models import Order, OrderEvent
 from bots.services.invariants.run import invariants_run
+from tests.bots.ledger_tools import add_fill, at, place, tell
+from tests.factories import BotFactory
 from tests.house import seeds
 from tests.house.bad_cases import BAD as BAD_LEDGER
 from tests.house.bad_cases import LEGITIMATE as LEGITIMATE_LEDGER
@@ -140,6 +143,19 @@ def test_good_row_is_taken(name):
 @each_bad
 def test_bad_row_is_refused_or_flagged(case):
     assert outcome_of(case) == case.by
+
+
+def test_news_that_a_filled_order_is_pending_again_changes_nothing():
+    """What no row can say alone, the service refuses: the news is kept in the history, the order stays filled."""
+    bot = BotFactory()
+    place(bot, "o1", "buy", "1", status="filled")
+    add_fill(bot, "f1", "o1", "100", "1")
+
+    outcome = tell(bot, "o1", status="pending", at=at(1))
+
+    assert (outcome.status, outcome.body["flags"]) == (200, ["invalid_transition"])
+    assert Order.objects.get(order_id="o1").status == "filled"
+    assert OrderEvent.objects.get(to_status="pending", was_applied=False).order_id == "o1"
 
 
 @each_legitimate
