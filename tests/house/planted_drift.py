@@ -3,6 +3,16 @@
 Each is what is done behind the models' back, as SQL, and the beginning of every line that is to be said.
 """
 
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+from django.db import connection
+
+from tradingdb.management.catalog import Catalog
+from tradingdb.management.expected import expected_catalog
+
 MONTH = "trading.market_data_y2031m01"
 MAKE_MONTH = (
     f"CREATE TABLE {MONTH} PARTITION OF trading.market_data FOR VALUES FROM ('2031-01-01+00') TO ('2031-02-01+00')"
@@ -33,6 +43,10 @@ PLANTED = {
             "trading.orders: column commission is missing",
             "trading.orders: constraint orders_commission_check is missing",
         ],
+    ),
+    "column of another name": (
+        "ALTER TABLE trading.bots RENAME COLUMN latency_ms TO latency",
+        ["trading.bots: column latency_ms is missing", "trading.bots: column latency is not in the models"],
     ),
     "column type": (
         "ALTER TABLE trading.orders ALTER COLUMN stop_price TYPE numeric(20, 8)",
@@ -184,14 +198,6 @@ PLANTED = {
         "WHERE status IN ('open', 'partially_closed')",
         ["trading.positions: index positions_one_open differs: definition is btree (bot_id, symbol) WHERE"],
     ),
-    "index half made": (
-        "DROP INDEX trading.idx_market_data_timestamp; "
-        "CREATE INDEX idx_market_data_timestamp ON ONLY trading.market_data (timestamp DESC)",
-        [
-            "trading.market_data: index idx_market_data_timestamp differs: state is invalid, expected none",
-            "trading.market_data_default: index idx_market_data_timestamp is missing",
-        ],
-    ),
     "policy": (
         "CREATE POLICY stray ON trading.orders FOR SELECT USING (true)",
         ["trading.orders: policy stray is not in the models"],
@@ -226,6 +232,55 @@ PLANTED = {
             "trading.market_data_id_seq: sequence is not in the models",
         ],
     ),
+    "view of another query": (
+        "ALTER VIEW analytics.daily_ohlcv RENAME COLUMN coverage TO covered",
+        [
+            "analytics.daily_ohlcv: view differs: query is SELECT ",
+            "analytics.daily_ohlcv: column coverage is missing",
+            "analytics.daily_ohlcv: column covered is not in the models",
+        ],
+    ),
+    "materialized view missing": (
+        "DROP MATERIALIZED VIEW analytics.active_positions_summary",
+        ["analytics.active_positions_summary: materialized view is missing"],
+    ),
+    "materialized view that became a view": (
+        "DROP MATERIALIZED VIEW analytics.system_health_dashboard; "
+        "CREATE VIEW analytics.system_health_dashboard AS SELECT 1 AS id",
+        ["analytics.system_health_dashboard: materialized view is a view"],
+    ),
+    "index of a view missing": (
+        "DROP INDEX analytics.idx_daily_perf_summary",
+        ["analytics.daily_performance_summary: index idx_daily_perf_summary is missing"],
+    ),
+    "trigger missing": (
+        "DROP TRIGGER note_updated_days ON trading.market_data",
+        ["trading.market_data: trigger note_updated_days is missing"],
+    ),
+    "trigger switched off": (
+        "ALTER TABLE trading.market_data DISABLE TRIGGER note_updated_days",
+        ["trading.market_data: trigger note_updated_days differs: state is switched off, expected none"],
+    ),
+    "function too much": (
+        "CREATE FUNCTION trading.stray(n int) RETURNS int LANGUAGE sql AS 'SELECT n'",
+        ["trading.stray(n integer): function is not in the models"],
+    ),
+    "function of another text": (
+        "CREATE OR REPLACE FUNCTION analytics.quote_currency(symbol text, bot_currency text) RETURNS text "
+        "LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT bot_currency $$",
+        ["analytics.quote_currency(symbol text, bot_currency text): function differs: definition is "],
+    ),
+}
+# Where partitions are PostgreSQL's own; TimescaleDB looks after its chunks itself.
+PLANTED_IN_PARTITIONS = {
+    "index half made": (
+        "DROP INDEX trading.idx_market_data_timestamp; "
+        "CREATE INDEX idx_market_data_timestamp ON ONLY trading.market_data (timestamp DESC)",
+        [
+            "trading.market_data: index idx_market_data_timestamp differs: state is invalid, expected none",
+            "trading.market_data_default: index idx_market_data_timestamp is missing",
+        ],
+    ),
     "default partition missing": (
         "DROP TABLE trading.market_data_default",
         ["trading.market_data_default: partition is missing"],
@@ -233,6 +288,11 @@ PLANTED = {
     "partition taken off": (
         f"{MAKE_MONTH}; ALTER TABLE trading.market_data DETACH PARTITION {MONTH}",
         [f"{MONTH}: table is not in the models"],
+    ),
+    "partition without a log": (
+        f"CREATE UNLOGGED TABLE {MONTH} PARTITION OF trading.market_data "
+        "FOR VALUES FROM ('2031-01-01+00') TO ('2031-02-01+00')",
+        [f"{MONTH}: partition differs: kept is unlogged, expected none"],
     ),
     "partition with an index of its own": (
         f"{MAKE_MONTH}; CREATE INDEX stray ON {MONTH} (volume)",
@@ -247,3 +307,23 @@ PLANTED = {
         [f"{MONTH}: column exchange differs: default is none, expected 'bybit'::character varying"],
     ),
 }
+
+
+class Blocker(Protocol):
+    """pytest-django's guard of the database."""
+
+    def unblock(self) -> AbstractContextManager[None]: ...
+
+
+@pytest.fixture(scope="module")
+def expected(django_db_setup: None, django_db_blocker: Blocker) -> Generator[Catalog]:
+    """What the models make; the same for every planted difference."""
+    with django_db_blocker.unblock():
+        yield expected_catalog("default")
+
+
+def run(sql: str) -> None:
+    """Run SQL statements."""
+    with connection.cursor() as cursor:
+        for statement in sql.split("; "):
+            cursor.execute(statement)

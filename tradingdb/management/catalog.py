@@ -1,7 +1,8 @@
 """Reads PostgreSQL's catalog into plain values: what a database really has, in PostgreSQL's own words."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ class Part(NamedTuple):
 
 @dataclass
 class Relation:
-    """A table, view or sequence with all that belongs to it; `parent` is the table a partition is of."""
+    """A table, view, sequence or function with all that belongs to it; `parent` is the table a partition is of."""
 
     kind: str
     facets: Facets
@@ -30,10 +31,11 @@ class Relation:
 
 @dataclass
 class Catalog:
-    """Every schema and every relation, by `schema.name`."""
+    """Every schema and every relation, by `schema.name`; `chosen_names` are those that models and migrations give."""
 
     schemas: set[str]
     relations: dict[str, Relation]
+    chosen_names: set[str] = field(default_factory=set)
 
 
 # What an extension brought along is its own business; TimescaleDB keeps chunks in schemas of its own.
@@ -52,6 +54,7 @@ RELATIONS = """
       jsonb_build_object(
         'kept', CASE c.relpersistence WHEN 'u' THEN 'unlogged' END,
         'partitioned', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
+        'query', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
         'row security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END,
         'options', nullif(array_to_string(c.reloptions, ', '), ''))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -60,6 +63,15 @@ RELATIONS = """
     WHERE n.nspname = ANY (%(schemas)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('a', 'i')))
+"""
+# A procedure is a function too.
+FUNCTIONS = """
+    SELECT n.nspname, format('%%s(%%s)', f.proname, pg_get_function_identity_arguments(f.oid)), 'function',
+      NULL, jsonb_build_object('definition', pg_get_functiondef(f.oid))
+    FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+    WHERE n.nspname = ANY (%(schemas)s) AND f.prokind IN ('f', 'p')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+                      AND d.objid = f.oid AND d.deptype = 'e')
 """
 # Those that number a column belong to its table.
 SEQUENCES = """
@@ -156,8 +168,10 @@ def read_catalog(connection: BaseDatabaseWrapper, schemas: Sequence[str] | None 
         found = set(schemas) if schemas is not None else {row[0] for row in _rows(cursor, SCHEMAS, [])}
         catalog = Catalog(found, {})
         among = sorted(found)
-        for schema, name, kind, parent, facets in _rows(cursor, RELATIONS, among):
-            catalog.relations[f"{schema}.{name}"] = Relation(kind, _said(facets), parent)
+        for query in (RELATIONS, FUNCTIONS):
+            for schema, name, kind, parent, facets in _rows(cursor, query, among):
+                catalog.relations[f"{schema}.{name}"] = Relation(kind, _said(facets), parent)
+        _without_schemas([one for one in catalog.relations.values() if one.kind == "function"], among)
         for query in PARTS:
             for schema, table, kind, name, facets in _rows(cursor, query, among):
                 relation = catalog.relations.get(f"{schema}.{table}")
@@ -175,5 +189,12 @@ def _rows(cursor: CursorWrapper, sql: str, schemas: Sequence[str]) -> Iterator[t
 
 
 def _said(facets: str) -> Facets:
-    """Return what a row says, without what it does not say; Django hands JSON over as text."""
-    return {name: value for name, value in json.loads(facets).items() if value is not None}
+    """Return what a row says, without what it does not say, in one line; Django hands JSON over as text."""
+    return {name: " ".join(value.split()) for name, value in json.loads(facets).items() if value is not None}
+
+
+def _without_schemas(functions: Iterable[Relation], schemas: Sequence[str]) -> None:
+    """Take the schemas out of what functions say: their text is kept as it was written, whatever the search_path."""
+    prefix = re.compile(rf"\b({'|'.join(map(re.escape, schemas))})\.(?=\w)")
+    for function in functions:
+        function.facets["definition"] = prefix.sub("", function.facets["definition"])

@@ -1,25 +1,17 @@
-"""Compares the migrated database with the models and names every difference.
-
-What the models mean is not worked out here: the schema editor makes all of them once more in a scratch schema, inside
-a transaction that is rolled back, and PostgreSQL describes both. So a default, a CHECK or an index is compared as the
-server wrote it down, and a migration that does something else than the models say is found.
-"""
+"""Compares the migrated database with the models and names every difference."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from django.apps import apps
 from django.db import connections, transaction
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import ProjectState
 
-from tradingdb.db_backend.base import DatabaseWrapper
-from tradingdb.db_backend.schema import SchemaEditor
-from tradingdb.lib.db import SEARCH_PATH, CompositeForeignKey
+from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.management.catalog import Catalog, Facets, Part, Relation, read_catalog
-from tradingdb.management.model_pages import schemas
+from tradingdb.management.expected import expected_catalog
 
+# Kinds of which some have names that Django or PostgreSQL made up.
+NAMED_BY_NOBODY = ("index", "constraint")
 MISSING, EXTRA = "is missing", "is not in the models"
 
 
@@ -61,86 +53,18 @@ def schema_differences(*, using: str = "default", expected: Catalog | None = Non
 
     `expected`: what the models make, when it is known from an earlier call of `expected_catalog`.
     """
-    connection = cast(DatabaseWrapper, connections[using])
     expected = expected or expected_catalog(using)
-    with transaction.atomic(using=using), connection.cursor() as cursor:
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute(f"SET LOCAL search_path TO {', '.join(SEARCH_PATH)}")
-        actual = read_catalog(connection)
-    found = compare(expected, actual, declared_names())
+        actual = read_catalog(connections[using])
+    found = compare(expected, actual)
     return sorted(each for each in found if not any(known.covers(each) for known in BESIDE))
 
 
-# --- what the models mean
-
-
-def expected_catalog(using: str) -> Catalog:
-    """Return the catalog that the models make, each table in the schema where the migrations place it."""
-    connection = cast(DatabaseWrapper, connections[using])
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        cursor.execute("SELECT 'check_schema_' || pg_backend_pid()")
-        scratch = str(cursor.fetchone()[0])
-        cursor.execute(f"CREATE SCHEMA {scratch}")
-        # The scratch schema comes first, so that every name means the table in it.
-        cursor.execute(f"SET LOCAL search_path TO {', '.join((scratch, *SEARCH_PATH))}")
-        with ScratchEditor(connection, atomic=False) as editor:
-            editor.schema = scratch
-            for model in apps.get_models():
-                if model._meta.can_migrate(connection):
-                    editor.create_model(model)
-        with ScratchEditor(connection, atomic=False) as editor:
-            for operation in composite_keys():
-                operation.database_forwards("", editor, ProjectState(), ProjectState())
-        made = read_catalog(connection, [scratch])
-        transaction.set_rollback(True, using=using)
-    return placed(made, scratch)
-
-
-class ScratchEditor(SchemaEditor):
-    """Makes hypertables beside those of the same name in another schema."""
-
-    schema = ""
-
-    def _get_extra_condition(self) -> str:
-        return f" AND hypertable_schema = {self.quote_value(self.schema)}"
-
-
-def composite_keys() -> list[CompositeForeignKey]:
-    """Return the foreign keys over several columns; Django's models do not know them, the migrations do."""
-    found = MigrationLoader(None).disk_migrations.values()
-    return [each for migration in found for each in migration.operations if isinstance(each, CompositeForeignKey)]
-
-
-def declared_names() -> set[str]:
-    """Return the names that models and migrations give; all others are made up by Django or PostgreSQL."""
-    names = {key.name for key in composite_keys()}
-    for model in apps.get_models():
-        names |= {rule.name for rule in model._meta.constraints} | {index.name for index in model._meta.indexes}
-    return names
-
-
-def placed(made: Catalog, scratch: str) -> Catalog:
-    """Return the scratch catalog with each table in its schema; a partition is where its table is."""
-    homes = schemas()
-
-    def in_its_schema(name: str, table: str) -> str:
-        table = table.removeprefix(f"{scratch}.")
-        return f"{homes.get(table, 'public')}.{name.removeprefix(f'{scratch}.')}"
-
-    relations = {}
-    for name, relation in made.relations.items():
-        relations[in_its_schema(name, relation.parent or name)] = relation
-        if relation.parent:
-            relation.parent = in_its_schema(relation.parent, relation.parent)
-    return Catalog({"public", *homes.values()}, relations)
-
-
-# --- the comparison
-
-
-def compare(expected: Catalog, actual: Catalog, declared: set[str]) -> Iterator[Difference]:
+def compare(expected: Catalog, actual: Catalog) -> Iterator[Difference]:
     """Yield what is missing, what is too much and what is not the same.
 
-    declared: names that somebody chose; an index or constraint of another name is known by what it does.
+    An index or constraint whose name nobody chose is known by what it does.
     """
     for schema in expected.schemas ^ actual.schemas:
         yield Difference(schema, "schema", "", MISSING if schema in expected.schemas else EXTRA)
@@ -149,14 +73,14 @@ def compare(expected: Catalog, actual: Catalog, declared: set[str]) -> Iterator[
         if found and found.parent in expected.relations:
             yield from compare_partition(name, expected.relations[found.parent], found)
         elif found and wanted:
-            yield from compare_relation(name, wanted, found, declared)
+            yield from compare_relation(name, wanted, found, expected.chosen_names)
         elif wanted:
             yield Difference(name, "partition" if wanted.parent else wanted.kind, "", MISSING)
         elif found:
             yield Difference(name, found.kind, "", EXTRA)
 
 
-def compare_relation(where: str, wanted: Relation, found: Relation, declared: set[str]) -> Iterator[Difference]:
+def compare_relation(where: str, wanted: Relation, found: Relation, chosen: set[str]) -> Iterator[Difference]:
     """Yield the differences of one table, view or sequence and of all that belongs to it."""
     if wanted.kind != found.kind:
         yield Difference(where, wanted.kind, "", f"is a {found.kind}")
@@ -164,25 +88,32 @@ def compare_relation(where: str, wanted: Relation, found: Relation, declared: se
     if wanted.parent:
         yield Difference(where, "partition", "", f"is not attached to {wanted.parent}")
     yield from _differing(where, Part(wanted.kind, ""), wanted.facets, found.facets)
-    yield from compare_parts(where, wanted, found, lambda part: part.name not in declared)
+    yield from compare_parts(where, wanted, found, chosen)
 
 
 def compare_partition(where: str, table: Relation, found: Relation) -> Iterator[Difference]:
-    """Yield the differences of a partition from what its table is meant to be; its numbers come from the table's."""
-    parts = {part: facets for part, facets in table.parts.items() if part.kind != "sequence"}
-    wanted = Relation(table.kind, {}, None, parts)
-    # PostgreSQL makes up what these are called in a partition.
-    yield from compare_parts(where, wanted, found, lambda part: part.kind in ("index", "constraint"))
+    """Yield the differences of a partition from what its table is meant to be."""
+    handed_down = {part: facets for part, facets in table.parts.items() if _is_handed_down(part, facets)}
+    wanted = Relation(table.kind, {}, None, handed_down)
+    # It is kept like any table, and is divided no further.
+    yield from _differing(where, Part("partition", ""), {}, found.facets)
+    # PostgreSQL makes up what indexes and constraints are called in a partition.
+    yield from compare_parts(where, wanted, found, set())
 
 
-def compare_parts(
-    where: str, wanted: Relation, found: Relation, nameless: Callable[[Part], bool]
-) -> Iterator[Difference]:
-    """Yield the differences of what belongs to a relation; of nameless parts only what they do counts."""
+def _is_handed_down(part: Part, facets: Facets) -> bool:
+    """Whether partitions have what their table has: its numbers, policies and triggers on statements are its alone."""
+    if part.kind == "trigger":
+        return "FOR EACH STATEMENT" not in facets["definition"]
+    return part.kind in ("column", "constraint", "index")
+
+
+def compare_parts(where: str, wanted: Relation, found: Relation, chosen: set[str]) -> Iterator[Difference]:
+    """Yield the differences of what belongs to a relation; of what nobody named only what it does counts."""
     missing, extra = dict(wanted.parts), dict(found.parts)
     for part in wanted.parts.keys() & found.parts.keys():
         yield from _differing(where, part, missing.pop(part), extra.pop(part))
-    for part in filter(nameless, wanted.parts.keys() & missing.keys()):
+    for part in [part for part in missing if part.kind in NAMED_BY_NOBODY and part.name not in chosen]:
         twin = next((each for each in extra if each.kind == part.kind and extra[each] == missing[part]), None)
         if twin is not None:
             del missing[part], extra[twin]
