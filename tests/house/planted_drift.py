@@ -168,7 +168,10 @@ PLANTED = {
     ),
     "index of another direction": (
         "DROP INDEX trading.idx_orders_bot_id; CREATE INDEX idx_orders_bot_id ON trading.orders (bot_id, created_at)",
-        ["btree (bot_id, created_at), expected btree (bot_id, created_at DESC)"],
+        [
+            "trading.orders: index idx_orders_bot_id differs: definition is btree (bot_id, created_at), "
+            "expected btree (bot_id, created_at DESC)"
+        ],
     ),
     "index of other rows": (
         "DROP INDEX trading.idx_trades_open; "
