@@ -56,7 +56,7 @@ BAD_BESIDE: tuple[Case, ...] = (
     # Times.
     bad(STRATEGIES, "strategies_finite_times", "run at the end of time", {"last_run_at": "infinity"}),
     bad(INDICATORS, "technical_indicators_finite_times", "indicator of the end of time", {"timestamp": "infinity"}),
-    bad(LOGS, "system_logs_finite_times", "line of the end of time", {"timestamp": "-infinity"}),
+    bad(LOGS, "system_logs_finite_times", "line of the end of time", {"timestamp": "infinity"}),
     bad(MODELS, "ml_models_finite_times", "training that never ends", {"training_end_date": "infinity"}),
     bad("atf.job_schedules", "job_schedules_finite_times", "job of the end of time", {"next_run_at": "infinity"}),
     # Symbols, ids and names.

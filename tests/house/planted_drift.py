@@ -260,10 +260,6 @@ PLANTED = {
         "DROP TRIGGER note_updated_days ON trading.market_data",
         ["trading.market_data: trigger note_updated_days is missing"],
     ),
-    "trigger switched off": (
-        "ALTER TABLE trading.market_data DISABLE TRIGGER note_updated_days",
-        ["trading.market_data: trigger note_updated_days differs: state is switched off, expected none"],
-    ),
     "function too much": (
         "CREATE FUNCTION trading.stray(n int) RETURNS int LANGUAGE sql AS 'SELECT n'",
         ["trading.stray(n integer): function is not in the models"],
@@ -276,6 +272,10 @@ PLANTED = {
 }
 # Where partitions are PostgreSQL's own; TimescaleDB looks after its chunks itself.
 PLANTED_IN_PARTITIONS = {
+    "trigger switched off": (
+        "ALTER TABLE trading.market_data DISABLE TRIGGER note_updated_days",
+        ["trading.market_data: trigger note_updated_days differs: state is switched off, expected none"],
+    ),
     "index half made": (
         "DROP INDEX trading.idx_market_data_timestamp; "
         "CREATE INDEX idx_market_data_timestamp ON ONLY trading.market_data (timestamp DESC)",
