@@ -9,7 +9,8 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from accounts.choices import Role
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, named, one_of
+from tradingdb.lib.json_rules import json_objects
 
 # Trader changes beyond reading, as app.model; everything else a trader or viewer may only view.
 TRADER_CHANGES = frozenset(
@@ -69,6 +70,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             one_of("role", Role, name="users_valid_role"),
             models.UniqueConstraint(Lower("email"), name="users_unique_email_any_case"),
+            named("users_named", "email"),
+            finite_times("users_finite_times", "last_login", "created_at", "updated_at"),
+            json_objects("users_json_objects", "metadata"),
         ]
 
     def __str__(self) -> str:
