@@ -15,6 +15,7 @@ from tradingdb.lib import display
 from tradingdb.lib.admin import DropdownFilter, LedgerAdmin, RelatedFilter
 from tradingdb.lib.columns import Column, label_of, named
 from tradingdb.lib.keyset import distinct_values
+from tradingdb.lib.totals import Group
 from tradingdb.lib.units import Kind
 
 # Text columns that name a row of another table by its id for the same bot.
@@ -75,6 +76,12 @@ def reference_column(field: Any, table: str) -> Column:
     return named(present, name=f"shown_{field.name}", heading=label_of(field).removesuffix(" ID"))
 
 
+def currencies(symbol: str, currency: str) -> Mapping[Kind, str]:
+    """Return in what each kind of number is, from a row's symbol and its bot's currency."""
+    base, quote = split_symbol(symbol, currency)
+    return {Kind.PRICE: quote, Kind.QUANTITY: base, Kind.QUOTE: quote, Kind.ACCOUNT: currency}
+
+
 class BotLedgerAdmin(LedgerAdmin):
     """A page of rows that belong to a bot."""
 
@@ -98,9 +105,18 @@ class BotLedgerAdmin(LedgerAdmin):
         return known[name]
 
     def units(self, row: Any) -> Mapping[Kind, str]:
-        currency = row.bot.currency
-        base, quote = split_symbol(getattr(row, "symbol", ""), currency)
-        return {Kind.PRICE: quote, Kind.QUANTITY: base, Kind.QUOTE: quote, Kind.ACCOUNT: currency}
+        return currencies(getattr(row, "symbol", ""), row.bot.currency)
+
+    def get_totals_by(self) -> Mapping[str, str]:
+        """Money is live or not by the bot's mode and by what the row says of itself; its currency is the symbol's."""
+        by = {"mode": "bot__deployment_mode", "currency": "bot__currency"}
+        names = {field.name for field in self.opts.concrete_fields}
+        return by | {name: name for name in ("symbol", "is_paper_trade") if name in names}
+
+    def totals_group(self, kind: Kind | None, values: Mapping[str, Any]) -> Group:
+        mode = f"{values['mode']}, on paper" if values.get("is_paper_trade") else str(values["mode"])
+        units = currencies(values.get("symbol", ""), values["currency"])
+        return Group(mode, units.get(kind or Kind.ACCOUNT, ""))
 
 
 class NotesAdmin(BotLedgerAdmin):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import IGNORED_PARAMS, ORDER_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection, models
@@ -67,6 +67,19 @@ class Chip(NamedTuple):
 
 class ChippedChangeList(ChangeList):
     """A change list that names what it is filtered by."""
+
+    def own_parameters(self) -> set[str]:
+        """Return the parameters of the address that this list understands: its filters, search and order."""
+        names = {str(name) for spec in self.filter_specs for name in spec.expected_parameters() if name}
+        return names | {ORDER_VAR} | ({SEARCH_VAR} if self.search_fields else set())
+
+    def adds_up_at_once(self) -> bool:
+        """Whether the page asks for its totals by itself: a filtered list does, a whole table waits for a click."""
+        return bool(self.has_active_filters or self.query)
+
+    def filter_query(self) -> str:
+        """Return what is in force as a query string, without the place in the list."""
+        return self.get_query_string().lstrip("?")
 
     def chips(self) -> list[Chip]:
         """Return the filters in force, each with the way out of it."""

@@ -134,6 +134,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+# What the admin's base classes call to record what a person did.
+ACTION_RECORDER = "audit.services.actions.record_action"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "dashboard"
 SESSION_COOKIE_HTTPONLY = True

@@ -1,0 +1,228 @@
+"""Exports: exactly the rows a list shows, on all its pages and in its order, as CSV or XLSX."""
+
+import csv
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from io import StringIO
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from tradingdb.lib.cells import SAFE_DIGITS
+from tradingdb.lib.errors import DomainError
+from tradingdb.lib.recording import record
+from tradingdb.lib.resources import TableResource, resource_of
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+else:
+    ModelAdmin = object
+
+CSV, XLSX = "csv", "xlsx"
+TYPES = {
+    CSV: "text/csv; charset=utf-8",
+    XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+# A spreadsheet is made before its first byte is sent, in about ten seconds for this many cells; CSV has no bound.
+XLSX_ROWS = 100_000
+XLSX_CELLS = 1_000_000
+XLSX_TEXT = 32_767
+BLOCK = 64 * 1024
+
+
+class NotAsSpreadsheet(DomainError):
+    """What is asked for does not fit a spreadsheet; CSV has room for it."""
+
+    code = "not_as_spreadsheet"
+    http_status = 409
+
+
+def csv_blocks(headers: list[str], lines: Iterator[list[str]]) -> Iterator[bytes]:
+    """Return a CSV file (RFC 4180, UTF-8) in blocks."""
+    buffer = StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(headers)
+    for line in lines:
+        writer.writerow(line)
+        if buffer.tell() >= BLOCK:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def spreadsheet(resource: TableResource, lines: Iterator[list[str]]) -> IO[bytes]:
+    """Return an XLSX file. Whole numbers are numbers; decimals and times stay text, for a number cell is a float.
+
+    Raises NotAsSpreadsheet for a text longer than a cell of a spreadsheet holds.
+    """
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("rows")
+    fields = resource.get_export_fields()
+    is_whole = [field.widget.write is str for field in fields]
+    sheet.append([field.column_name for field in fields])
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        try:
+            for line in lines:
+                if max(map(len, line), default=0) > XLSX_TEXT:
+                    raise NotAsSpreadsheet(f"A text has more than the {XLSX_TEXT:,} characters of a cell. Take CSV.")
+                sheet.append([sheet_value(text, whole) for text, whole in zip(line, is_whole, strict=True)])
+        finally:
+            # Only a workbook that is saved gives back its own temporary file.
+            book.save(file)
+        file.seek(0)
+        stack.pop_all()
+        return file
+
+
+def sheet_value(text: str, is_whole: bool) -> str | int | None:
+    """Return a cell's value; control characters, which XML cannot hold, are replaced."""
+    if is_whole and len(text) <= SAFE_DIGITS:
+        return int(text) if text else None
+    return ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text) or None
+
+
+class Download:
+    """A file on its way to a browser, block by block. `close` comes in any case, and tells how many rows went."""
+
+    def __init__(self, blocks: Iterator[bytes], *, closed: Callable[[], None]) -> None:
+        self.blocks = blocks
+        self.closed: Callable[[], None] | None = closed
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.blocks
+
+    def close(self) -> None:
+        getattr(self.blocks, "close", lambda: None)()
+        closed, self.closed = self.closed, None
+        if closed is not None:
+            closed()
+
+
+class AsyncDownload:
+    """The same under ASGI, where a plain iterator would be read to its end before the first byte is sent."""
+
+    def __init__(self, download: Download) -> None:
+        self.download = download
+        self.close = download.close
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        blocks = iter(self.download)
+        # One thread per request: the cursor stays on the connection that opened it.
+        take = sync_to_async(next, thread_sensitive=True)
+        while (block := await take(blocks, None)) is not None:
+            yield block
+
+
+class Count:
+    """Counts lines as they pass."""
+
+    def __init__(self, lines: Iterator[list[str]]) -> None:
+        self.lines = lines
+        self.rows = 0
+        self.is_whole = False
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for line in self.lines:
+            self.rows += 1
+            yield line
+        self.is_whole = True
+
+
+class ExportMixin(ModelAdmin):
+    """Adds the export to a page: whoever may see the rows may take them out, and it is recorded."""
+
+    # Columns that no export has, beside secrets and hashes.
+    not_exported: ClassVar[tuple[str, ...]] = ()
+    resource_type: Any
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        name = f"{self.opts.app_label}.export_{self.opts.model_name}"
+        return self.has_view_permission(request) and bool(request.user.has_perm(name))  # type: ignore[union-attr]
+
+    def export_resource(self, request: HttpRequest) -> TableResource:
+        """Return the resource; `columns=import` leaves those that an import takes."""
+        names = tuple(field.name for field in self.opts.concrete_fields if field.name not in self.not_exported)
+        importable = getattr(self, "importable", ())
+        if request.POST.get("columns") == "import" and importable:
+            names = tuple(name for name in names if name in importable)
+        return resource_of(self.model, names)()
+
+    def filtered(self, request: HttpRequest, query: str) -> models.QuerySet[Any]:
+        """Return what the list shows for a query string, all pages of it, in the list's order."""
+        asked = HttpRequest()
+        asked.method, asked.user, asked.session = "GET", request.user, request.session
+        asked.GET = QueryDict(query)
+        asked.path = asked.path_info = request.path
+        asked.META = request.META
+        rows: models.QuerySet[Any] = self.get_changelist_instance(asked).queryset
+        return rows
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        view = self.admin_site.admin_view(require_POST(self.export_view))
+        return [path("export/", view, name=name), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with the file, or go back to the list and say why not."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        kind = request.POST.get("format", CSV)
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        try:
+            rows = self.filtered(request, request.GET.urlencode())
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"{address}?e=1")
+        try:
+            return self._answer(request, rows, XLSX if kind == XLSX else CSV)
+        except NotAsSpreadsheet as e:
+            messages.error(request, e.message)
+            return HttpResponseRedirect(f"{address}?{request.GET.urlencode()}")
+
+    def _answer(self, request: HttpRequest, rows: models.QuerySet[Any], kind: str) -> HttpResponseBase:
+        resource = self.export_resource(request)
+        lines = Count(resource.lines(rows))
+        query = request.GET.urlencode()[:2000]
+        file: IO[bytes] | None = None
+        if kind == XLSX:
+            check_fits(rows, columns=len(resource.get_export_fields()))
+            file = spreadsheet(resource, iter(lines))
+            blocks = iter(partial(file.read, BLOCK), b"")
+        else:
+            blocks = csv_blocks(resource.get_export_headers(), iter(lines))
+        # Written before the first byte leaves; how many rows went is known, and written, at the end.
+        record(request, f"{self.resource_type}.export", self.resource_type, after={"format": kind, "query": query})
+
+        def closed() -> None:
+            if file is not None:
+                file.close()
+            told = {"format": kind, "query": query, "rows": lines.rows, "is_whole": lines.is_whole}
+            record(request, f"{self.resource_type}.exported", self.resource_type, after=told)
+
+        download = Download(blocks, closed=closed)
+        content: Any = AsyncDownload(download) if isinstance(request, ASGIRequest) else download
+        name = f"{self.opts.db_table}-{timezone.now():%Y%m%dT%H%M%SZ}.{kind}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return StreamingHttpResponse(content, content_type=TYPES[kind], headers=headers)
+
+
+def check_fits(rows: models.QuerySet[Any], *, columns: int) -> None:
+    """Raise NotAsSpreadsheet for more rows than a spreadsheet is made of here."""
+    most = min(XLSX_ROWS, XLSX_CELLS // max(columns, 1))
+    if rows.values_list("pk")[most : most + 1]:
+        raise NotAsSpreadsheet(f"These are more than {most:,} rows, too many for XLSX. Take CSV, which has no bound.")
