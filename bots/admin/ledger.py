@@ -114,7 +114,7 @@ class BotLedgerAdmin(LedgerAdmin):
         return by | {name: name for name in ("symbol", "is_paper_trade") if name in names}
 
     def totals_group(self, kind: Kind | None, values: Mapping[str, Any]) -> Group:
-        mode = f"{values['mode']}, on paper" if values.get("is_paper_trade") else str(values["mode"])
+        mode = f"{values['mode']} on paper" if values.get("is_paper_trade") else str(values["mode"])
         units = currencies(values.get("symbol", ""), values["currency"])
         return Group(mode, units.get(kind or Kind.ACCOUNT, ""))
 

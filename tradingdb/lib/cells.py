@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.dateparse import parse_date
 
-# What makes a spreadsheet take text for a formula. The apostrophe is among them, so that taking one away again is exact.
+# What makes a spreadsheet take text for a formula; with the apostrophe among them, taking one away again is exact.
 RISKY = tuple("=+-@\t\r\n'")
 # A number cell of a spreadsheet is a binary float: fifteen digits survive in it.
 SAFE_DIGITS = 15
