@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from accounts.models import User
+from accounts.models import SavedView, User
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
 
 _number = count(1)
@@ -174,3 +174,15 @@ def _bot(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _create(model: type[Any], columns: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
     return model.objects.create(**{**defaults, **columns})
+
+
+# --- accounts: saved views
+
+
+def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
+    """A private view of the trades in BTCUSDT."""
+    if "owner" not in columns:
+        columns["owner"] = UserFactory()
+    return _create(
+        SavedView, columns, {"page": "bots.trade", "name": f"View {next(_number)}", "query": "symbol=BTCUSDT"}
+    )

@@ -1,5 +1,5 @@
 """The admin of people."""
 
-from accounts.admin import users
+from accounts.admin import saved_views, users
 
-__all__ = ["users"]
+__all__ = ["saved_views", "users"]

@@ -28,7 +28,7 @@ from bots.services.signals import signal_record
 from bots.services.tokens import token_create
 from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
-from tests.factories import NOON, UserFactory
+from tests.factories import NOON, SavedViewFactory, UserFactory
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +150,7 @@ def house(admin: Browser) -> SimpleNamespace:
         configuration = configuration_activate(
             bot_id=bot.bot_id, config_key="strategy", config_type="strategy_params", value=value, actor=actor
         )
+    SavedViewFactory(owner=admin.user)
     return SimpleNamespace(
         bot=bot,
         configuration=configuration,

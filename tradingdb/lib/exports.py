@@ -163,14 +163,16 @@ class ExportMixin(ModelAdmin):
             names = tuple(name for name in names if name in importable)
         return resource_of(self.model, names)()
 
-    def filtered(self, request: HttpRequest, query: str) -> models.QuerySet[Any]:
-        """Return what the list shows for a query string, all pages of it, in the list's order."""
+    def asking_for(self, request: HttpRequest, query: str) -> HttpRequest:
+        """Return a request of the same person for the list with a query string."""
         asked = HttpRequest()
         asked.method, asked.user, asked.session = "GET", request.user, request.session
-        asked.GET = QueryDict(query)
-        asked.path = asked.path_info = request.path
-        asked.META = request.META
-        rows: models.QuerySet[Any] = self.get_changelist_instance(asked).queryset
+        asked.path, asked.META, asked.GET = request.path, request.META, QueryDict(query)
+        return asked
+
+    def filtered(self, request: HttpRequest, query: str) -> models.QuerySet[Any]:
+        """Return what the list shows for a query string, all pages of it, in the list's order."""
+        rows: models.QuerySet[Any] = self.get_changelist_instance(self.asking_for(request, query)).queryset
         return rows
 
     def get_urls(self) -> list[URLPattern]:

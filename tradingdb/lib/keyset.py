@@ -11,6 +11,8 @@ from django.db import connection, models
 from django.db.models import Q
 from django.http import HttpRequest
 
+from tradingdb.lib.strictjson import is_clean
+
 AFTER, BEFORE, END = "after", "before", "end"
 NOT_FILTERS = frozenset(IGNORED_PARAMS) - {SEARCH_VAR}
 SEPARATOR = "~"
@@ -68,10 +70,19 @@ class Chip(NamedTuple):
 class ChippedChangeList(ChangeList):
     """A change list that names what it is filtered by."""
 
+    unclaimed: frozenset[str] = frozenset()
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        if not all(is_clean(value) for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("PostgreSQL has no such text.")
+        found = super().get_filters(request)
+        self.unclaimed = frozenset(found[2])
+        return found
+
     def own_parameters(self) -> set[str]:
-        """Return the parameters of the address that this list understands: its filters, search and order."""
-        names = {str(name) for spec in self.filter_specs for name in spec.expected_parameters() if name}
-        return names | {ORDER_VAR} | ({SEARCH_VAR} if self.search_fields else set())
+        """Return those parameters of the address that are filters of this list, its search or its order."""
+        foreign = self.unclaimed | (frozenset(IGNORED_PARAMS) - {ORDER_VAR, SEARCH_VAR})
+        return set(self.filter_params) - foreign
 
     def adds_up_at_once(self) -> bool:
         """Whether the page asks for its totals by itself: a filtered list does, a whole table waits for a click."""

@@ -97,6 +97,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("Users", "accounts_user", "group", permission=_may("accounts.view_user")),
             _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
+            _list("Saved views", "accounts_savedview", "bookmarks", permission=_may("accounts.view_savedview")),
         ],
     },
 ]
