@@ -26,7 +26,11 @@ def looked_up(condition: Q) -> set[str]:
     """Return every lookup a condition uses, such as status__in."""
     found = set()
     for child in condition.children:
-        found |= looked_up(child) if isinstance(child, Q) else {child[0]}
+        if isinstance(child, Q):
+            found |= looked_up(child)
+        elif isinstance(child, tuple):
+            # The rest are functions, such as isfinite(), which hold no closed set.
+            found.add(child[0])
     return found
 
 

@@ -155,12 +155,12 @@ class ExportMixin(ModelAdmin):
         name = f"{self.opts.app_label}.export_{self.opts.model_name}"
         return self.has_view_permission(request) and bool(request.user.has_perm(name))  # type: ignore[union-attr]
 
-    def export_resource(self, request: HttpRequest) -> TableResource:
-        """Return the resource; `columns=import` leaves those that an import takes."""
+    def export_resource(self, *, to_edit: bool) -> TableResource:
+        """Return the resource with all columns, or with those that an import takes back."""
+        importable: tuple[str, ...] = getattr(self, "importable", ())
+        if to_edit and importable:
+            return resource_of(self.model, importable)()
         names = tuple(field.name for field in self.opts.concrete_fields if field.name not in self.not_exported)
-        importable = getattr(self, "importable", ())
-        if request.POST.get("columns") == "import" and importable:
-            names = tuple(name for name in names if name in importable)
         return resource_of(self.model, names)()
 
     def asking_for(self, request: HttpRequest, query: str) -> HttpRequest:
@@ -184,20 +184,22 @@ class ExportMixin(ModelAdmin):
         """Answer with the file, or go back to the list and say why not."""
         if not self.has_export_permission(request):
             raise PermissionDenied
-        kind = request.POST.get("format", CSV)
+        kind, _, columns = request.POST.get("format", CSV).partition("-")
         address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         try:
             rows = self.filtered(request, request.GET.urlencode())
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{address}?e=1")
         try:
-            return self._answer(request, rows, XLSX if kind == XLSX else CSV)
+            resource = self.export_resource(to_edit=columns == "import")
+            return self._answer(request, rows, resource, XLSX if kind == XLSX else CSV)
         except NotAsSpreadsheet as e:
             messages.error(request, e.message)
             return HttpResponseRedirect(f"{address}?{request.GET.urlencode()}")
 
-    def _answer(self, request: HttpRequest, rows: models.QuerySet[Any], kind: str) -> HttpResponseBase:
-        resource = self.export_resource(request)
+    def _answer(
+        self, request: HttpRequest, rows: models.QuerySet[Any], resource: TableResource, kind: str
+    ) -> HttpResponseBase:
         lines = Count(resource.lines(rows))
         query = request.GET.urlencode()[:2000]
         file: IO[bytes] | None = None

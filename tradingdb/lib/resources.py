@@ -83,10 +83,11 @@ class TableResource(ModelResource):
 
 
 @functools.cache
-def resource_of(model: type[models.Model], names: Sequence[str] | None = None) -> type[TableResource]:
+def resource_of(
+    model: type[models.Model], names: Sequence[str] | None = None, base: type[TableResource] = TableResource
+) -> type[TableResource]:
     """Return the resource of a model, with all columns that may leave or those named."""
     allowed = [field.name for field in columns_of(model)]
     chosen = allowed if names is None else [name for name in names if name in allowed]
-    return modelresource_factory(
-        model, resource_class=TableResource, meta_options={"fields": chosen, "export_order": chosen}
-    )
+    options = {"fields": chosen, "export_order": chosen, "import_id_fields": (), "skip_diff": True}
+    return modelresource_factory(model, resource_class=base, meta_options=options)
