@@ -247,6 +247,25 @@ def test_an_export_that_was_broken_off_is_recorded_as_such(admin, db, monkeypatc
     assert (done.after["is_whole"], done.after["rows"] < 3) == (False, True)
 
 
+def test_only_a_few_exports_run_at_once_and_each_gives_its_place_back(admin, db):
+    TradeFactory()
+    running = [export(admin, TRADES) for _ in range(exports.MOST_AT_ONCE)]
+
+    refused = export(admin, TRADES, query="symbol=BTCUSDT")
+
+    assert refused.url == "/admin/bots/trade/?symbol=BTCUSDT"
+    assert "3 exports are under way" in admin.get(refused.url).content.decode()
+
+    for answer in running:
+        body(answer)
+    too_long = TradeFactory(notes="x" * 40_000)
+    for _ in range(exports.MOST_AT_ONCE):
+        assert export(admin, TRADES, kind="xlsx").status_code == 302
+    too_long.delete()
+
+    assert len(rows_of(export(admin, TRADES))) == 1
+
+
 def test_nobody_exports_what_they_may_not_see(viewer, trader, client, house):
     closed = ["accounts/user", "accounts/personaltoken", "bots/bottoken"]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from io import StringIO
+from threading import BoundedSemaphore
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -44,10 +45,15 @@ XLSX_TEXT = 32_767
 BLOCK = 64 * 1024
 
 
-class NotAsSpreadsheet(DomainError):
-    """What is asked for does not fit a spreadsheet; CSV has room for it."""
+# Each export holds a connection while it is sent; the rest of the pool stays with the people who trade.
+MOST_AT_ONCE = 3
+SLOTS = BoundedSemaphore(MOST_AT_ONCE)
 
-    code = "not_as_spreadsheet"
+
+class NotExported(DomainError):
+    """An export is not made, and the message says what to do."""
+
+    code = "not_exported"
     http_status = 409
 
 
@@ -68,7 +74,7 @@ def csv_blocks(headers: list[str], lines: Iterator[list[str]]) -> Iterator[bytes
 def spreadsheet(resource: TableResource, lines: Iterator[list[str]]) -> IO[bytes]:
     """Return an XLSX file. Whole numbers are numbers; decimals and times stay text, for a number cell is a float.
 
-    Raises NotAsSpreadsheet for a text longer than a cell of a spreadsheet holds.
+    Raises NotExported for a text longer than a cell of a spreadsheet holds.
     """
     book = Workbook(write_only=True)
     sheet = book.create_sheet("rows")
@@ -80,7 +86,7 @@ def spreadsheet(resource: TableResource, lines: Iterator[list[str]]) -> IO[bytes
         try:
             for line in lines:
                 if max(map(len, line), default=0) > XLSX_TEXT:
-                    raise NotAsSpreadsheet(f"A text has more than the {XLSX_TEXT:,} characters of a cell. Take CSV.")
+                    raise NotExported(f"A text has more than the {XLSX_TEXT:,} characters of a cell. Take CSV.")
                 sheet.append([sheet_value(text, whole) for text, whole in zip(line, is_whole, strict=True)])
         finally:
             # Only a workbook that is saved gives back its own temporary file.
@@ -124,8 +130,7 @@ class AsyncDownload:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         blocks = iter(self.download)
         # One thread per request: the cursor stays on the connection that opened it.
-        take = sync_to_async(next, thread_sensitive=True)
-        while (block := await take(blocks, None)) is not None:
+        while (block := await sync_to_async(partial(next, blocks, None), thread_sensitive=True)()) is not None:
             yield block
 
 
@@ -153,7 +158,7 @@ class ExportMixin(ModelAdmin):
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         name = f"{self.opts.app_label}.export_{self.opts.model_name}"
-        return self.has_view_permission(request) and bool(request.user.has_perm(name))  # type: ignore[union-attr]
+        return self.has_view_permission(request) and bool(request.user.has_perm(name))
 
     def export_resource(self, *, to_edit: bool) -> TableResource:
         """Return the resource with all columns, or with those that an import takes back."""
@@ -193,7 +198,7 @@ class ExportMixin(ModelAdmin):
         try:
             resource = self.export_resource(to_edit=columns == "import")
             return self._answer(request, rows, resource, XLSX if kind == XLSX else CSV)
-        except NotAsSpreadsheet as e:
+        except NotExported as e:
             messages.error(request, e.message)
             return HttpResponseRedirect(f"{address}?{request.GET.urlencode()}")
 
@@ -201,24 +206,26 @@ class ExportMixin(ModelAdmin):
         self, request: HttpRequest, rows: models.QuerySet[Any], resource: TableResource, kind: str
     ) -> HttpResponseBase:
         lines = Count(resource.lines(rows))
-        query = request.GET.urlencode()[:2000]
-        file: IO[bytes] | None = None
-        if kind == XLSX:
-            check_fits(rows, columns=len(resource.get_export_fields()))
-            file = spreadsheet(resource, iter(lines))
-            blocks = iter(partial(file.read, BLOCK), b"")
-        else:
-            blocks = csv_blocks(resource.get_export_headers(), iter(lines))
-        # Written before the first byte leaves; how many rows went is known, and written, at the end.
-        record(request, f"{self.resource_type}.export", self.resource_type, after={"format": kind, "query": query})
+        with ExitStack() as until_sent:
+            if not SLOTS.acquire(blocking=False):
+                raise NotExported(f"{MOST_AT_ONCE} exports are under way. Try again when one is through.")
+            until_sent.callback(SLOTS.release)
+            if kind == XLSX:
+                check_fits(rows, columns=len(resource.get_export_fields()))
+                file = until_sent.enter_context(spreadsheet(resource, iter(lines)))
+                blocks = iter(partial(file.read, BLOCK), b"")
+            else:
+                blocks = csv_blocks(resource.get_export_headers(), iter(lines))
+            told = {"format": kind, "query": request.GET.urlencode()[:2000]}
+            # Written before the first byte leaves; how many rows went is known, and written, at the end.
+            record(request, f"{self.resource_type}.export", self.resource_type, after=told)
 
-        def closed() -> None:
-            if file is not None:
-                file.close()
-            told = {"format": kind, "query": query, "rows": lines.rows, "is_whole": lines.is_whole}
-            record(request, f"{self.resource_type}.exported", self.resource_type, after=told)
+            def tell() -> None:
+                done = told | {"rows": lines.rows, "is_whole": lines.is_whole}
+                record(request, f"{self.resource_type}.exported", self.resource_type, after=done)
 
-        download = Download(blocks, closed=closed)
+            until_sent.callback(tell)
+            download = Download(blocks, closed=until_sent.pop_all().close)
         content: Any = AsyncDownload(download) if isinstance(request, ASGIRequest) else download
         name = f"{self.opts.db_table}-{timezone.now():%Y%m%dT%H%M%SZ}.{kind}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
@@ -226,7 +233,7 @@ class ExportMixin(ModelAdmin):
 
 
 def check_fits(rows: models.QuerySet[Any], *, columns: int) -> None:
-    """Raise NotAsSpreadsheet for more rows than a spreadsheet is made of here."""
+    """Raise NotExported for more rows than a spreadsheet is made of here."""
     most = min(XLSX_ROWS, XLSX_CELLS // max(columns, 1))
     if rows.values_list("pk")[most : most + 1]:
-        raise NotAsSpreadsheet(f"These are more than {most:,} rows, too many for XLSX. Take CSV, which has no bound.")
+        raise NotExported(f"These are more than {most:,} rows, too many for XLSX. Take CSV, which has no bound.")

@@ -1,8 +1,7 @@
 """What of a table may be taken out and brought in: a django-import-export resource made from each model."""
 
-import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from django.db import models
@@ -33,7 +32,7 @@ def columns_of(model: type[models.Model]) -> list[Any]:
     return [field for field in model._meta.concrete_fields if not is_secret(field)]
 
 
-class CellWidget(Widget):
+class CellWidget(Widget):  # type: ignore[misc]
     """Writes and reads the cells of one column; an empty cell is NULL or empty text."""
 
     def __init__(self, column: Any) -> None:
@@ -58,7 +57,7 @@ class Line(NamedTuple):
     writers: list[Callable[[Any], str]]
 
 
-class TableResource(ModelResource):
+class TableResource(ModelResource):  # type: ignore[misc]
     """The columns of one table by their names in the database."""
 
     @classmethod
@@ -82,12 +81,12 @@ class TableResource(ModelResource):
             yield ["" if value is None else write(value) for write, value in zip(line.writers, values, strict=True)]
 
 
-@functools.cache
 def resource_of(
-    model: type[models.Model], names: Sequence[str] | None = None, base: type[TableResource] = TableResource
+    model: type[models.Model], names: tuple[str, ...] | None = None, base: type[TableResource] = TableResource
 ) -> type[TableResource]:
     """Return the resource of a model, with all columns that may leave or those named."""
     allowed = [field.name for field in columns_of(model)]
     chosen = allowed if names is None else [name for name in names if name in allowed]
     options = {"fields": chosen, "export_order": chosen, "import_id_fields": (), "skip_diff": True}
-    return modelresource_factory(model, resource_class=base, meta_options=options)
+    made: type[TableResource] = modelresource_factory(model, resource_class=base, meta_options=options)
+    return made
