@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
+from bots.choices import DeploymentMode
 from bots.ledger.symbols import split_symbol
 from bots.services.notes import ledger_id, notes_set
 from tradingdb.lib import display
@@ -114,7 +115,9 @@ class BotLedgerAdmin(LedgerAdmin):
         return by | {name: name for name in ("symbol", "is_paper_trade") if name in names}
 
     def totals_group(self, kind: Kind | None, values: Mapping[str, Any]) -> Group:
-        mode = f"{values['mode']} on paper" if values.get("is_paper_trade") else str(values["mode"])
+        # A live bot may trade on paper; what the others trade is play money anyway.
+        is_play = values["mode"] == DeploymentMode.LIVE and values.get("is_paper_trade")
+        mode = f"{values['mode']} on paper" if is_play else str(values["mode"])
         units = currencies(values.get("symbol", ""), values["currency"])
         return Group(mode, units.get(kind or Kind.ACCOUNT, ""))
 

@@ -213,7 +213,7 @@ def test_what_a_page_does_not_offer_keeps_its_value(admin):
 
     preview = upload(admin, "account_id,exchange,currency,is_active\nmain,kraken,USDT,no\nnew,bybit,USDT,no\n")
 
-    message = "stays as it is: this page does not offer it."
+    message = "is not set here; leave it as it is."
     assert told(preview) == [(2, "wrong", [("exchange", message)]), (3, "wrong", [("is_active", message)])]
 
 

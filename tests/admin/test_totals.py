@@ -68,11 +68,12 @@ def test_live_demo_and_paper_are_never_added(admin, db):
     TradeFactory(bot=live, gross_pnl=1, fees=0)
     TradeFactory(bot=live, gross_pnl=2, fees=0, is_paper_trade=True)
     TradeFactory(bot=demo, gross_pnl=4, fees=0)
+    TradeFactory(bot=demo, gross_pnl=8, fees=0, is_paper_trade=True)
 
     lines, note = added_up(admin, TRADES)
 
     assert [line[:4] for line in lines] == [
-        ("demo", "USDT", 1, "4"), ("live", "USDT", 1, "1"), ("live on paper", "USDT", 1, "2"),
+        ("demo", "USDT", 2, "12"), ("live", "USDT", 1, "1"), ("live on paper", "USDT", 1, "2"),
     ]  # fmt: skip
     assert note == "No sum over all: demo and live and live on paper are not added."
 

@@ -127,7 +127,7 @@ class ImportResource(TableResource):
         self._fit(form, given=set(texts), is_new=is_new)
         for name in sorted(set(texts) - set(form.fields)):
             if texts[name] != self._normal(name, stored[name]):
-                errors[name] = ["stays as it is: this page does not offer it."]
+                errors[name] = ["is not set here; leave it as it is."]
         for name, found in form.errors.items():
             errors.setdefault(name, []).extend(str(each) for each in found)
         if errors:

@@ -40,6 +40,12 @@ class TotalLine(NamedTuple):
     group: Group
     rows: int
     sums: list[SafeString]
+    headings: list[str]
+
+    @property
+    def cells(self) -> list[tuple[str, SafeString]]:
+        """Each sum with its heading, which narrow screens show beside it."""
+        return list(zip(self.headings, self.sums, strict=True))
 
 
 class Totals(NamedTuple):
@@ -105,11 +111,12 @@ class TotalsMixin(ExportMixin):
             for group in set(groups.values()):
                 counts[group] = counts.get(group, 0) + count
         fields = [self.opts.get_field(name) for name in self.totals]
-        lines = [
-            TotalLine(group, counts[group], [shown(field, sums.get(group, {}).get(field.name)) for field in fields])
-            for group in sorted(counts)
-        ]
-        return Totals([label_of(field) for field in fields], lines, note_on(sorted(counts)))
+        headings = [label_of(field) for field in fields]
+        lines = []
+        for group in sorted(counts):
+            shown = [show_sum(field, sums.get(group, {}).get(field.name)) for field in fields]
+            lines.append(TotalLine(group, counts[group], shown, headings))
+        return Totals(headings, lines, note_on(sorted(counts)))
 
     def get_urls(self) -> list[URLPattern]:
         if not self.totals:
@@ -134,7 +141,7 @@ class TotalsMixin(ExportMixin):
         return render(request, "admin/totals.html", {"totals": found, "refusal": refusal})
 
 
-def shown(field: Any, total: Decimal | None) -> SafeString:
+def show_sum(field: Any, total: Decimal | None) -> SafeString:
     """Return a sum as the list shows such a column."""
     return display.pnl(total) if is_signed(field.name) else display.money(total)
 

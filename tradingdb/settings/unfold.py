@@ -112,7 +112,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
-    "STYLES": [_file("admin.css"), _file("pages.css")],
+    "STYLES": [_file("admin.css"), _file("pages.css"), _file("lists.css")],
     "SCRIPTS": [_file("admin.js")],
     "ENVIRONMENT": "bots.admin.sidebar.mode_banner",
     "DASHBOARD_CALLBACK": "analytics.admin.start_page.start_page",
