@@ -1,4 +1,4 @@
-"""What happened: events, risk events, and every action of a person."""
+"""What happened: events, risk events, logs, load, health, and every action of a person."""
 
 from django.apps import AppConfig
 
@@ -9,4 +9,5 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported for its receivers.
+        import audit.background
         import audit.logins  # noqa: F401

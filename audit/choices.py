@@ -11,6 +11,29 @@ class EventLevel(models.TextChoices):
     CRITICAL = "CRITICAL"
 
 
+class HealthStatus(models.TextChoices):
+    """How a part of the house is; UNKNOWN is also what a check that has not come for five minutes means."""
+
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    DOWN = "DOWN"
+    UNKNOWN = "UNKNOWN"
+
+
+class HealthSystem(models.TextChoices):
+    """The parts of the house that are watched."""
+
+    NOTIFICATION = "notification"
+    TELEGRAM_BOT = "telegram_bot"
+    API_SERVICE = "api_service"
+    WEB_UI = "web_ui"
+    TRADING_BOT = "trading_bot"
+    DATABASE = "database"
+    REDIS = "redis"
+    SCHEDULER = "scheduler"
+    ANALYTICS = "analytics"
+
+
 class RiskType(models.TextChoices):
     """The rule that was broken."""
 

@@ -11,8 +11,23 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from accounts.models import SavedView, User
+from accounts.models import AuthIdentity, SavedView, User, VerificationCode
+from analytics.models import (
+    DataQualityCase,
+    EquitySnapshot,
+    MLModel,
+    ModelPrediction,
+    PerformanceMetric,
+    PerformanceSnapshot,
+    PortfolioSnapshot,
+    RiskMetrics,
+    StrategyPerformance,
+)
+from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
 from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
+from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
+from jobs.models import JobRun, JobSchedule
+from notifications.models import Broadcast, ChannelConfig, DeliveryStatus, Feedback, Message, RateLimit
 
 _number = count(1)
 
@@ -174,6 +189,313 @@ def _bot(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _create(model: type[Any], columns: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
     return model.objects.create(**{**defaults, **columns})
+
+
+# --- analytics
+
+
+def RiskMetricsFactory(**columns: Any) -> RiskMetrics:  # noqa: N802
+    """A quiet day of a bot with 10000: no trade, no gain."""
+    money = {"starting_equity": Decimal(10000), "ending_equity": Decimal(10000)}
+    return _create(RiskMetrics, columns, {"date": NOON.date(), "inputs_hash": "0" * 64, **money, **_bot(columns)})
+
+
+def PortfolioSnapshotFactory(**columns: Any) -> PortfolioSnapshot:  # noqa: N802
+    """A portfolio of 10000 USDT without positions."""
+    defaults = {"timestamp": NOON, "total_equity": Decimal(10000), "total_balance": Decimal(10000)}
+    return _create(PortfolioSnapshot, columns, defaults)
+
+
+def EquitySnapshotFactory(**columns: Any) -> EquitySnapshot:  # noqa: N802
+    """A demo account worth 10000 USDT, a tenth of it in one position; without a bot."""
+    defaults: dict[str, Any] = {
+        "timestamp": NOON,
+        "deployment_mode": "demo",
+        "total_equity": Decimal(10000),
+        "available_balance": Decimal(9000),
+        "allocated_in_positions": Decimal(1000),
+        "open_position_count": 1,
+        "unrealized_pnl": Decimal(0),
+        "realized_daily_pnl": Decimal(0),
+    }
+    if not {"account", "account_id", "bot", "bot_id"} & set(columns):
+        defaults["account"] = ExchangeAccountFactory()
+    return _create(EquitySnapshot, columns, defaults)
+
+
+def StrategyPerformanceFactory(**columns: Any) -> StrategyPerformance:  # noqa: N802
+    """A day of a demo strategy with three wins and a loss."""
+    defaults = {
+        "strategy": f"strategy_{next(_number)}",
+        "deployment_mode": "demo",
+        "timeframe": "daily",
+        "timestamp": NOON,
+        "win_count": 3,
+        "loss_count": 1,
+        "win_rate": Decimal("0.75"),
+    }
+    return _create(StrategyPerformance, columns, defaults)
+
+
+def PerformanceMetricFactory(**columns: Any) -> PerformanceMetric:  # noqa: N802
+    """Figures of a demo bot's trades in BTCUSDT."""
+    defaults = {
+        "deployment_mode": "demo",
+        "symbol": "BTCUSDT",
+        "metrics": {"win_rate": 0.5},
+        "calculated_at": NOON,
+        **_bot(columns),
+    }
+    return _create(PerformanceMetric, columns, defaults)
+
+
+def PerformanceSnapshotFactory(**columns: Any) -> PerformanceSnapshot:  # noqa: N802
+    """A demo strategy that has earned 10."""
+    defaults = {
+        "strategy_id": f"strategy_{next(_number)}",
+        "timestamp": NOON,
+        "deployment_mode": "demo",
+        "pnl": {"total": "10", "realized": "10", "unrealized": "0"},
+    }
+    return _create(PerformanceSnapshot, columns, defaults)
+
+
+def MLModelFactory(**columns: Any) -> MLModel:  # noqa: N802
+    """A model in training on one symbol and interval."""
+    defaults = {
+        "name": f"model_{next(_number)}",
+        "version": "1",
+        "type": "regression",
+        "framework": "pytorch",
+        "hyper_parameters": {"layers": 2},
+        "features_list": ["close"],
+        "symbols": ["BTCUSDT"],
+        "timeframes": ["5m"],
+        "training_start_date": NOON.replace(month=1),
+        "training_end_date": NOON.replace(month=10),
+    }
+    return _create(MLModel, columns, defaults)
+
+
+def ModelPredictionFactory(**columns: Any) -> ModelPrediction:  # noqa: N802
+    """A next price of 100 for BTCUSDT, whose outcome is not known yet."""
+    defaults: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "timestamp": NOON,
+        "prediction_type": "next_price",
+        "prediction_value": Decimal(100),
+    }
+    if not {"model", "model_id"} & set(columns):
+        defaults["model"] = MLModelFactory()
+    return _create(ModelPrediction, columns, defaults)
+
+
+def DataQualityCaseFactory(**columns: Any) -> DataQualityCase:  # noqa: N802
+    """An open gap of five candles."""
+    defaults = {
+        "kind": "gap",
+        "table_name": "trading.market_data",
+        "subject": f"bybit SYM{next(_number)} 5m",
+        "row_count": 5,
+        "first_seen_at": NOON,
+        "last_seen_at": NOON,
+    }
+    return _create(DataQualityCase, columns, defaults)
+
+
+# --- audit
+
+
+def SystemLogFactory(**columns: Any) -> SystemLog:  # noqa: N802
+    """A warning of the live layer."""
+    defaults = {"timestamp": NOON, "level": "WARNING", "component": "bots.live.publish", "message": "Redis is away."}
+    return _create(SystemLog, columns, defaults)
+
+
+def SystemMetricFactory(**columns: Any) -> SystemMetric:  # noqa: N802
+    """A reading of a machine with little to do."""
+    defaults = {
+        "timestamp": NOON,
+        "host": f"host_{next(_number)}",
+        "cpu_usage": Decimal("12.5"),
+        "memory_usage": Decimal(40),
+        "disk_usage": Decimal(55),
+        "network_sent_bytes": 10_000,
+        "network_received_bytes": 20_000,
+        "execution_latency": 1,
+        "api_request_count": 600,
+        "api_error_count": 0,
+    }
+    return _create(SystemMetric, columns, defaults)
+
+
+def SystemHealthFactory(**columns: Any) -> SystemHealth:  # noqa: N802
+    """A part of the notifications that was well at noon."""
+    defaults = {
+        "system": "notification",
+        "component": f"channel_{next(_number)}",
+        "status": "HEALTHY",
+        "last_success": NOON,
+        "avg_response_time_ms": 20,
+        "checked_at": NOON,
+    }
+    return _create(SystemHealth, columns, defaults)
+
+
+def CommandAuditFactory(**columns: Any) -> CommandAudit:  # noqa: N802
+    """A report that a registered person asked for."""
+    defaults = {
+        "telegram_user_id": "123456789",
+        "command": "/report",
+        "full_message": "/report daily",
+        "is_registered_user": True,
+        "user_email": "person@example.com",
+        "success": True,
+        "response_time_ms": 120,
+        "created_at": NOON,
+    }
+    return _create(CommandAudit, columns, defaults)
+
+
+# --- config_app
+
+
+def SystemSettingFactory(**columns: Any) -> SystemSetting:  # noqa: N802
+    """A setting that is a number."""
+    return _create(SystemSetting, columns, {"key": f"report.hour_{next(_number)}", "value": 7})
+
+
+def ExchangeApiKeyFactory(**columns: Any) -> ExchangeApiKey:  # noqa: N802
+    """A key to bybit, with bytes that stand for ciphertexts."""
+    defaults = {
+        "exchange": "bybit",
+        "label": f"key_{next(_number)}",
+        "api_key_encrypted": b"ciphertext of a key",
+        "api_secret_encrypted": b"ciphertext of a secret",
+        "permissions": ["read", "trade"],
+    }
+    return _create(ExchangeApiKey, columns, defaults)
+
+
+def WatchedSymbolFactory(**columns: Any) -> WatchedSymbol:  # noqa: N802
+    """A pair with USDT."""
+    base = f"COIN{next(_number)}"
+    defaults = {
+        "symbol": f"{base}USDT",
+        "base_asset": base,
+        "quote_asset": "USDT",
+        "timeframes": ["1m", "4h"],
+        "price_precision": 2,
+        "quantity_precision": 3,
+        "min_notional": Decimal(5),
+        "min_quantity": Decimal("0.001"),
+    }
+    return _create(WatchedSymbol, columns, defaults)
+
+
+def StrategyTemplateFactory(**columns: Any) -> StrategyTemplate:  # noqa: N802
+    """A public template without an author."""
+    defaults = {"name": f"Template {next(_number)}", "template_data": {"fast": 9, "slow": 26}, "is_public": True}
+    return _create(StrategyTemplate, columns, defaults)
+
+
+# --- accounts
+
+
+def AuthIdentityFactory(**columns: Any) -> AuthIdentity:  # noqa: N802
+    """A Telegram id of a person made for it."""
+    defaults = {"provider": "telegram", "external_id": str(next(_number)), **_user(columns)}
+    return _create(AuthIdentity, columns, defaults)
+
+
+def VerificationCodeFactory(**columns: Any) -> VerificationCode:  # noqa: N802
+    """A code that nobody can know: its digest is of nothing."""
+    return _create(VerificationCode, columns, {"digest": bytes(32), "sent_time": NOON, **_user(columns)})
+
+
+def _user(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if "user" in columns or "user_id" in columns else {"user": UserFactory()}
+
+
+# --- jobs
+
+
+def JobScheduleFactory(**columns: Any) -> JobSchedule:  # noqa: N802
+    """A schedule that computes yesterday's risk metrics at 00:30, next on the day after NOON; switched on."""
+    defaults = {
+        "name": f"schedule_{next(_number)}",
+        "job_type": "data_processing",
+        "target": "risk_metrics_day",
+        "cron": "30 0 * * *",
+        "next_run_at": utc("2026-11-20 00:30") if columns.get("enabled", True) else None,
+    }
+    return _create(JobSchedule, columns, defaults)
+
+
+def JobRunFactory(**columns: Any) -> JobRun:  # noqa: N802
+    """A run that waits since NOON, of a schedule made for it unless `job` is given; what it keeps follows from that."""
+    job = columns.get("job") or JobScheduleFactory()
+    defaults = {
+        "job": job,
+        "job_type": job.job_type,
+        "scheduled_for": NOON,
+        "enqueued_at": NOON,
+        "job_snapshot": {"target": job.target, "task_params": job.task_params, "cron": job.cron, "trigger": "cron"},
+    }
+    return _create(JobRun, columns, defaults)
+
+
+# --- notifications
+
+
+def ChannelConfigFactory(**columns: Any) -> ChannelConfig:  # noqa: N802
+    """A channel that is in use."""
+    return _create(ChannelConfig, columns, {"channel": f"channel_{next(_number)}"})
+
+
+def MessageFactory(**columns: Any) -> Message:  # noqa: N802
+    """A message over telegram that is due since NOON."""
+    defaults = {
+        "message_type": "alert",
+        "recipient_id": "chat_1",
+        "channels": ["telegram"],
+        "content": {"text": "It broke."},
+        "created_at": NOON,
+        "scheduled_for": NOON,
+    }
+    return _create(Message, columns, defaults)
+
+
+def DeliveryStatusFactory(**columns: Any) -> DeliveryStatus:  # noqa: N802
+    """An attempt over telegram that failed, of a message made for it unless `message` is given."""
+    defaults = {"channel": "telegram", "status": "failed", "error_message": "no answer", "created_at": NOON}
+    if "message" not in columns:
+        defaults["message"] = MessageFactory()
+    return _create(DeliveryStatus, columns, defaults)
+
+
+def RateLimitFactory(**columns: Any) -> RateLimit:  # noqa: N802
+    """A full bucket of 30 that gets 30 tokens a minute."""
+    defaults = {
+        "user_id": f"chat_{next(_number)}",
+        "channel": "telegram",
+        "tokens": 30,
+        "max_tokens": 30,
+        "refill_rate": 30,
+        "last_refill": NOON,
+    }
+    return _create(RateLimit, columns, defaults)
+
+
+def BroadcastFactory(**columns: Any) -> Broadcast:  # noqa: N802
+    """A broadcast that reached 8 of 10."""
+    defaults = {"message": "We are back.", "sent_by": "admin@example.com", "success_count": 8, "total_count": 10}
+    return _create(Broadcast, columns, {**defaults, "created_at": NOON})
+
+
+def FeedbackFactory(**columns: Any) -> Feedback:  # noqa: N802
+    """Open feedback of nobody in particular."""
+    return _create(Feedback, columns, {"message": "More charts.", "created_at": NOON})
 
 
 # --- accounts: saved views

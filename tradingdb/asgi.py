@@ -1,5 +1,6 @@
 """The ASGI application: sockets, the bots' hot calls, and Django for everything else."""
 
+import asyncio
 import os
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdb.settings.dev")
 django_application = get_asgi_application()
 
 # Imported after Django is set up: they load models.
+from audit.background import WebBackground  # noqa: E402
 from bots.api.lane import App, Lane, Receive, Scope, Send  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
@@ -22,6 +24,7 @@ class Application:
 
     def __init__(self) -> None:
         self.lane = Lane(cast(App, django_application))
+        self.background = WebBackground()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -36,9 +39,11 @@ class Application:
             message: Any = await receive()
             if message["type"] == "lifespan.startup":
                 await self.lane.shell()
+                self.background.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.lane.close()
+                await asyncio.to_thread(self.background.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

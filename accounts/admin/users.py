@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.choices import Role
-from accounts.models import PersonalToken, User
+from accounts.models import AuthIdentity, PersonalToken, User
 from accounts.services.people import person_create, person_set_password, person_update
 from accounts.services.tokens import DEFAULT_DAYS, MAX_DAYS, personal_token_create, personal_token_revoke
 from audit.admin.recorded import RecordedAdmin
@@ -114,7 +114,12 @@ class UserAdmin(RecordedAdmin):
     def sections(self, request: HttpRequest, row: User) -> list[Section]:
         tokens = PersonalToken.objects.filter(user=row)
         columns = ("prefix", "name", "state", "created_at", "expires_at", "last_used_at")
-        return [table(self.admin_site, "Personal tokens", tokens, columns, empty="No token has been made.")]
+        identities = AuthIdentity.objects.filter(user=row).select_related("user")
+        known = ("external_id", "provider", "created_at")
+        return [
+            table(self.admin_site, "Personal tokens", tokens, columns, empty="No token has been made."),
+            table(self.admin_site, "Known elsewhere as", identities, known, empty="Under no other name."),
+        ]
 
 
 @admin.register(PersonalToken)

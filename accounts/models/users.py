@@ -14,8 +14,19 @@ from tradingdb.lib.fields import one_of
 # What each role may do with rows. An admin may do all that a page offers; a trader and a viewer see and export every
 # table but these, and a trader changes what is named here. docs/admin.md has the whole matrix, and a test holds it.
 ADMINS_ONLY_APPS = frozenset({"accounts"})
-ADMINS_ONLY = frozenset({"bots.bottoken"})
-TRADER_CHANGES = frozenset({"bots.change_position", "bots.change_trade", "bots.change_signal"})
+ADMINS_ONLY = frozenset({"bots.bottoken", "config_app.exchangeapikey"})
+TRADER_CHANGES = frozenset(
+    {
+        "bots.change_position",
+        "bots.change_trade",
+        "bots.change_signal",
+        "config_app.add_strategytemplate",
+        "config_app.change_strategytemplate",
+        "jobs.add_jobschedule",
+        "jobs.change_jobschedule",
+        "notifications.add_feedback",
+    }
+)
 READING = frozenset({"view", "export"})
 
 

@@ -1,6 +1,20 @@
 """Models of the analytics app, one module per aggregate."""
 
+from analytics.models.data_quality import DataQualityCase
+from analytics.models.equity import EquitySnapshot
+from analytics.models.ml import MLModel, ModelPrediction
+from analytics.models.performance import PerformanceMetric, PerformanceSnapshot, StrategyPerformance
 from analytics.models.portfolio import PortfolioSnapshot
 from analytics.models.risk_metrics import RiskMetrics
 
-__all__ = ["PortfolioSnapshot", "RiskMetrics"]
+__all__ = [
+    "DataQualityCase",
+    "EquitySnapshot",
+    "MLModel",
+    "ModelPrediction",
+    "PerformanceMetric",
+    "PerformanceSnapshot",
+    "PortfolioSnapshot",
+    "RiskMetrics",
+    "StrategyPerformance",
+]

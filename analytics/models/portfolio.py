@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from tradingdb.lib.fields import exact, ratio
+from tradingdb.lib.fields import exact, finite_times, ratio
 
 
 class PortfolioSnapshot(models.Model):
@@ -40,6 +40,12 @@ class PortfolioSnapshot(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["timestamp", "currency"], name="portfolio_snapshots_one_per_slot"),
             models.CheckConstraint(condition=Q(active_bots__gte=0), name="portfolio_snapshots_bots_not_negative"),
+            models.CheckConstraint(
+                condition=Q(bots_in_trade__gte=0) & Q(total_open_positions__gte=0),
+                name="portfolio_snapshots_counts_not_negative",
+            ),
+            models.CheckConstraint(condition=~Q(currency=""), name="portfolio_snapshots_has_currency"),
+            finite_times("portfolio_snapshots_finite_times", "timestamp", "created_at"),
         ]
         indexes = [models.Index(F("timestamp").desc(), name="idx_portfolio_timestamp")]
 

@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tradingdb.lib.fields import exact, ratio
+from tradingdb.lib.fields import exact, finite_times, ratio
 
 
 class RiskMetrics(models.Model):
@@ -75,8 +75,24 @@ class RiskMetrics(models.Model):
                 condition=Q(total_trades=F("winning_trades") + F("losing_trades") + F("breakeven_trades")),
                 name="risk_metrics_counts_add_up",
             ),
+            models.CheckConstraint(
+                condition=Q(winning_trades__gte=0) & Q(losing_trades__gte=0) & Q(breakeven_trades__gte=0),
+                name="risk_metrics_counts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(win_rate__gte=0) & Q(win_rate__lte=1), name="risk_metrics_valid_win_rate"
+            ),
+            models.CheckConstraint(
+                condition=Q(gross_profit__gte=0) & Q(gross_loss__gte=0), name="risk_metrics_gross_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_drawdown__gte=0) & Q(max_drawdown_pct__gte=0) & Q(current_drawdown__gte=0),
+                name="risk_metrics_drawdown_not_negative",
+            ),
+            finite_times("risk_metrics_finite_times", "date", "created_at", "calculated_at"),
         ]
         indexes = [
+            models.Index(fields=["bot"], name="idx_risk_metrics_bot_id"),
             models.Index(F("date").desc(), name="idx_risk_metrics_date"),
             models.Index("bot", F("date").desc(), name="idx_risk_metrics_bot_date"),
         ]

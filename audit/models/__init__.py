@@ -1,7 +1,11 @@
 """Models of the audit app, one module per aggregate."""
 
 from audit.models.actions import UserAction
+from audit.models.commands import CommandAudit
 from audit.models.events import SystemEvent
+from audit.models.health import SystemHealth
+from audit.models.logs import SystemLog
 from audit.models.risk_events import RiskEvent
+from audit.models.system_metrics import SystemMetric
 
-__all__ = ["RiskEvent", "SystemEvent", "UserAction"]
+__all__ = ["CommandAudit", "RiskEvent", "SystemEvent", "SystemHealth", "SystemLog", "SystemMetric", "UserAction"]

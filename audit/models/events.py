@@ -23,7 +23,7 @@ class SystemEvent(models.Model):
     event_level = models.CharField(max_length=20, choices=EventLevel)
     # Text, not a foreign key: an audit row outlives what it speaks of.
     bot_id = models.CharField(max_length=50, null=True, blank=True)
-    component = models.CharField(max_length=50, null=True, blank=True, help_text="For example risk_manager.")
+    component = models.CharField(max_length=100, null=True, blank=True, help_text="For example risk_manager.")
     message = models.TextField()
     details = models.JSONField(null=True, blank=True)
     symbol = models.CharField(max_length=40, null=True, blank=True)
@@ -43,6 +43,9 @@ class SystemEvent(models.Model):
             models.Index("event_level", models.F("event_time").desc(), name="idx_events_level"),
             models.Index("event_type", models.F("event_time").desc(), name="idx_events_type"),
             models.Index("bot_id", models.F("event_time").desc(), name="idx_events_bot_time"),
+            # Seed 000 has (bot_id) alone, which the one above answers; with the level it finds the errors of one bot.
+            models.Index("bot_id", "event_level", models.F("event_time").desc(), name="idx_events_bot_id"),
+            models.Index("component", models.F("event_time").desc(), name="idx_system_events_component"),
             GinIndex(fields=["details"], name="idx_events_details", opclasses=["jsonb_path_ops"]),
         ]
 

@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.choices import RiskAction, RiskType
-from tradingdb.lib.fields import amount, one_of
+from tradingdb.lib.fields import FiniteDecimalField, amount, one_of
 
 
 class RiskEvent(models.Model):
@@ -18,7 +18,7 @@ class RiskEvent(models.Model):
     risk_type = models.CharField(max_length=50, choices=RiskType)
     current_value = amount(help_text="Value that broke the rule, in the rule's unit.")
     limit_value = amount(help_text="The limit in force, in the same unit.")
-    threshold_pct = models.DecimalField(
+    threshold_pct = FiniteDecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, help_text="Percent of the limit in use (95 is 95 %)."
     )
     action_taken = models.CharField(max_length=100, choices=RiskAction)
@@ -40,6 +40,10 @@ class RiskEvent(models.Model):
             models.CheckConstraint(
                 condition=models.Q(resolved=False) | models.Q(resolved_at__isnull=False),
                 name="risk_events_resolved_has_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(positions_affected__gte=0, trades_cancelled__gte=0),
+                name="risk_events_counts_not_negative",
             ),
         ]
         indexes = [

@@ -40,6 +40,7 @@ ORDER_CALL = next(call for call in CALLS if call.path == "/orders/{order_id}")
 ROUTES = {(call.method, BASE + call.path): call for call in CALLS if call is not ORDER_CALL}
 BODY_SECONDS = 10.0
 CACHED_KEYS = 10_000
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class _Counters(dict[tuple[str, int], Counter]):
@@ -207,7 +208,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 async def respond(send: Send, status: int, body: Mapping[str, Any], kind: str, headers: Mapping[str, str]) -> None:
     """Send one JSON answer."""
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    content = ENCODER.encode(body).encode()
     pairs = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
     pairs += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})

@@ -7,6 +7,8 @@ a psycopg pool, each step as one pipelined round trip. A plan decides, the shell
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +26,8 @@ T = TypeVar("T")
 Row = dict[str, Any]
 ATTEMPTS = 4
 JSONB_OID = 3802
+# Types that psycopg takes as they are: nearly every parameter.
+TAKEN = frozenset({str, int, bool, Decimal, datetime, bytes, list, type(None)})
 
 
 class Sql(NamedTuple):
@@ -163,6 +167,8 @@ def _update_text(table: str, columns: tuple[str, ...], where: str, also: str) ->
 
 def param(value: Any) -> Any:
     """Return a Python value as psycopg takes it: objects as jsonb, members of closed sets as their text."""
+    if type(value) in TAKEN:
+        return value
     if isinstance(value, Mapping):
         return Jsonb(value, dumps=canonical_json)
     if isinstance(value, Enum):

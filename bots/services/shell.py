@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bots.live.publish import LiveUpdate, apublish
 from bots.services.context import COLUMNS, BotContext, context_from
+from bots.services.pipeline import round_trip
 from bots.services.plan import ATTEMPTS, Last, Outcome, Plan, Row, Sql, TryAgain, is_transient
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.lib.errors import Unavailable, ValidationFailed
@@ -150,7 +151,7 @@ class Shell:
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await _round_trip(session, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
+            rows = await round_trip(session, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
             if rows[1] != [key.row]:
                 raise KeyChanged
             rows = rows[2 : 2 + len(step)]
@@ -158,12 +159,12 @@ class Shell:
                 try:
                     step = plan.send(rows)
                     is_last = isinstance(step, Last)
-                    rows = (await _round_trip(session, [*step, *([COMMIT] if is_last else [])]))[: len(step)]
+                    rows = (await round_trip(session, [*step, *([COMMIT] if is_last else [])]))[: len(step)]
                 except psycopg.Error as e:
                     # A plan may know better (a batch goes on with the next operation); most let it pass.
                     step = plan.throw(e)
                     is_last = False
-                    rows = await _round_trip(session, step)
+                    rows = await round_trip(session, step)
         except StopIteration as stop:
             outcome: Outcome = stop.value
             if not is_last:
@@ -205,30 +206,6 @@ class Shell:
 async def _configure(session: psycopg.AsyncConnection[Row]) -> None:
     # More than all the texts our plans have, so that none is ever evicted.
     session.prepared_max = 1000
-
-
-async def _round_trip(session: psycopg.AsyncConnection[Row], statements: Sequence[Sql]) -> list[list[Row]]:
-    """Send statements together and return the rows of each."""
-    cursors = [session.cursor() for _ in statements]
-    async with session.pipeline() as pipeline:
-        await session.wait(_queue(pipeline, cursors, statements))
-    return [await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else [] for cursor in cursors]
-
-
-def _queue(
-    pipeline: psycopg.AsyncPipeline, cursors: Sequence[psycopg.AsyncCursor[Row]], statements: Sequence[Sql]
-) -> Generator[Any, Any, None]:
-    """Queue statements in libpq; leaving the pipeline sends them together.
-
-    `execute()` sends and polls for each statement by itself, which was most of a fill's time. These are psycopg's own
-    steps of it (3.3, pinned below 3.4); the number of distinct texts stays below what a connection keeps prepared.
-    """
-    for cursor, statement in zip(cursors, statements, strict=True):
-        yield from cursor._start_query(statement.text)
-        query = cursor._convert_query(statement.text, statement.params)
-        yield from cursor._maybe_prepare_gen(query, prepare=None, binary=None)
-        while pipeline.command_queue:
-            pipeline.command_queue.popleft()()
 
 
 def conninfo() -> str:

@@ -1,5 +1,5 @@
 """The admin of configurations."""
 
-from config_app.admin import configurations
+from config_app.admin import api_keys, configurations, settings, symbols, templates
 
-__all__ = ["configurations"]
+__all__ = ["api_keys", "configurations", "settings", "symbols", "templates"]

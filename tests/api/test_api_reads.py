@@ -211,8 +211,16 @@ def test_a_list_costs_two_queries_whatever_its_length(api: Caller, bot: Bot):
 def test_the_first_page_of_a_bot_uses_an_index(bot: Bot):
     from bots.selectors.lists import ORDERS
 
+    # Enough rows of enough bots that one index is the best by far.
+    bots = [bot, *(BotFactory() for _ in range(9))]
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            "INSERT INTO orders (bot_id, symbol, order_id, order_type, side, quantity, created_at) "
+            "SELECT b.id, 'BTCUSDT', 'o' || n, 'market', 'buy', 1, now() - n * INTERVAL '1 minute' "
+            "FROM unnest(%s::varchar[]) AS b(id), generate_series(1, 300) n",
+            [[each.bot_id for each in bots]],
+        )
+        cursor.execute("ANALYZE orders")
     plan = ORDERS.select({"bot_id": bot.bot_id}).values("order_id")[:10].explain()
 
     assert "idx_orders_bot_id" in plan

@@ -42,20 +42,34 @@ HOURS = Unit(Kind.PLAIN, "hours", "h")
 SECONDS = Unit(Kind.PLAIN, "seconds", "s")
 MILLISECONDS = Unit(Kind.PLAIN, "milliseconds", "ms")
 DAYS = Unit(Kind.PLAIN, "days", "d")
+BYTES = Unit(Kind.PLAIN, "bytes", "B")
 FEE = Unit(Kind.PLAIN, "fee_currency of the row")
 RULE = Unit(Kind.PLAIN, "unit of the rule that was broken")
+PREDICTED = Unit(Kind.PLAIN, "unit of the prediction_type")
 
 # Columns whose name says something else on this one table.
 EXACT = {
     ("riskevent", "threshold_pct"): PERCENT,
     ("riskevent", "current_value"): RULE,
     ("riskevent", "limit_value"): RULE,
+    ("systemmetric", "cpu_usage"): PERCENT,
+    ("systemmetric", "memory_usage"): PERCENT,
+    ("systemmetric", "disk_usage"): PERCENT,
+    ("systemmetric", "execution_latency"): MILLISECONDS,
     ("fill", "fee"): FEE,
     ("fill", "fee_rate"): Unit(Kind.PRICE, "quote currency for one unit of fee_currency"),
     ("cashflow", "amount"): ACCOUNT,
+    ("equitysnapshot", "allocated_in_positions"): ACCOUNT,
+    ("strategyperformance", "max_drawdown"): SHARE,
+    ("strategyperformance", "max_drawdown_duration"): DAYS,
+    ("strategyperformance", "total_return"): SHARE,
+    ("strategyperformance", "annualized_return"): SHARE,
+    ("modelprediction", "prediction_value"): PREDICTED,
+    ("modelprediction", "actual_value"): PREDICTED,
+    ("modelprediction", "prediction_error"): PREDICTED,
 }
 # Money of these tables is in one currency per row; everywhere else it is in the symbol's quote currency.
-ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot"})
+ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot", "equitysnapshot"})
 MONEY = None
 RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_pct|win_rate|daily_return|volatility|cagr|current_drawdown", SHARE),
@@ -64,6 +78,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_seconds", SECONDS),
     (r".*_ms", MILLISECONDS),
     (r".*_days", DAYS),
+    (r".*_bytes", BYTES),
     (r"(.*_)?leverage", MULTIPLE),
     (r".*_ratio|profit_factor|sqn|margin_level|rsi_\d+", NUMBER),
     (r"quote_volume|position_size_usd|avg_position_size", MONEY),
@@ -72,7 +87,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r"(.*_)?(pnl|equity|balance|capital|fees?|fee_quote|commission|slippage|notional|cost_basis|exposure)", MONEY),
     (r".*_(used|available|usd|profit|loss|win|drawdown|excursion)|c?var_95|portfolio_var_95|expectancy", MONEY),
 )
-SIGNED = re.compile(r"(.*_)?pnl(_usd|_pct)?|net_profit|daily_return|cagr|expectancy|amount")
+SIGNED = re.compile(r"(.*_)?pnl(_usd|_pct)?|net_profit|(daily|total|annualized)_return|cagr|expectancy|amount")
 
 
 def unit_of(field: Any) -> Unit | None:

@@ -15,7 +15,10 @@ from tradingdb.lib.db import SetSchema
 from tradingdb.lib.units import unit_of
 
 INDEX = "README.md"
-COMPARISONS = {"gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "regex": "matches", "contained_by": "is within"}
+COMPARISONS = {
+    "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "regex": "matches", "contained_by": "is within",
+    "contains": "contains", "has_key": "has the key",
+}  # fmt: skip
 NOTICE = "Written by `manage.py model_docs` from the models; do not edit."
 
 
@@ -152,7 +155,7 @@ def lookup_text(name: str, value: Any) -> str:
         return f"{column} is {'' if value else 'not '}null"
     if lookup == "in":
         return f"{column} in ({', '.join(str(each) for each in value)})"
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else expression_text(value)
+    shown = ", ".join(map(str, value)) or "[]" if isinstance(value, list) else expression_text(value)
     return f"{column} {COMPARISONS.get(lookup, '=')} {shown}"
 
 
@@ -164,9 +167,13 @@ def expression_text(value: Any) -> str:
         return str(getattr(value, "name", ""))
     if isinstance(value, models.Value):
         return repr(value.value)
+    if isinstance(value, models.Lookup):
+        return lookup_text(f"{expression_text(value.lhs)}__{value.lookup_name}", value.rhs)
     sources: Iterable[Any] = value.get_source_expressions() if hasattr(value, "get_source_expressions") else ()
     if hasattr(value, "connector"):
         return f" {value.connector} ".join(expression_text(each) for each in sources)
     if hasattr(value, "function"):
-        return f"{str(value.function).lower()}({', '.join(expression_text(each) for each in sources)})"
+        # A function that needs a cast names itself in its template.
+        name = value.function or value.template.partition("(")[0]
+        return f"{name.lower()}({', '.join(expression_text(each) for each in sources)})"
     return f"'{value}'" if isinstance(value, str) else str(value)

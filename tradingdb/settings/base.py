@@ -92,10 +92,12 @@ INSTALLED_APPS = [
     "tradingdb",
     "accounts",
     "audit",
+    "notifications",
     "config_app",
     "marketdata",
     "bots",
     "analytics",
+    "jobs",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -233,6 +235,12 @@ CELERY_BEAT_SCHEDULE = {
     "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
+    "record system metrics": {
+        "task": "audit.tasks.record_system_metrics",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
+    "check health": {"task": "audit.tasks.check_health", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {
         "task": "analytics.tasks.take_portfolio_snapshot",
         "schedule": crontab(minute="*/5"),
@@ -250,6 +258,12 @@ CELERY_BEAT_SCHEDULE = {
     "make partitions ahead": {
         "task": "analytics.tasks.make_partitions_ahead",
         "schedule": crontab(hour="0", minute="10"),
+    },
+    "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
+    "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
+    "remove old messages": {
+        "task": "notifications.tasks.remove_old_messages",
+        "schedule": crontab(hour="2", minute="30"),
     },
 }
 

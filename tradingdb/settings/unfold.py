@@ -60,6 +60,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Conflicts", "bots_ingestconflict", "call_split"),
             _list("Parked facts", "bots_parkedfact", "local_parking"),
             _list("Risk events", "audit_riskevent", "warning"),
+            _list("Data quality", "analytics_dataqualitycase", "fact_check"),
         ],
     },
     {
@@ -68,6 +69,12 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("Risk metrics", "analytics_riskmetrics", "query_stats"),
             _list("Portfolio snapshots", "analytics_portfoliosnapshot", "donut_small"),
+            _list("Equity snapshots", "analytics_equitysnapshot", "show_chart"),
+            _list("Strategy performance", "analytics_strategyperformance", "leaderboard"),
+            _list("Performance metrics", "analytics_performancemetric", "analytics"),
+            _list("Performance snapshots", "analytics_performancesnapshot", "speed"),
+            _list("ML models", "analytics_mlmodel", "model_training"),
+            _list("Predictions", "analytics_modelprediction", "online_prediction"),
         ],
     },
     {
@@ -76,10 +83,34 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [_list("Candles", "marketdata_candle", "candlestick_chart")],
     },
     {
+        "title": "Jobs",
+        "separator": True,
+        "items": [
+            _list("Schedules", "jobs_jobschedule", "schedule"),
+            _list("Runs", "jobs_jobrun", "history_toggle_off"),
+        ],
+    },
+    {
+        "title": "Messages",
+        "separator": True,
+        "items": [
+            _list("Messages", "notifications_message", "mail"),
+            _list("Deliveries", "notifications_deliverystatus", "mark_email_read"),
+            _list("Channels", "notifications_channelconfig", "hub"),
+            _list("Rate limits", "notifications_ratelimit", "speed"),
+            _list("Broadcasts", "notifications_broadcast", "campaign"),
+            _list("Feedback", "notifications_feedback", "feedback"),
+        ],
+    },
+    {
         "title": "Configuration",
         "separator": True,
         "items": [
             _list("Bot configurations", "config_app_botconfiguration", "tune"),
+            _list("Strategy templates", "config_app_strategytemplate", "content_copy"),
+            _list("Watched symbols", "config_app_watchedsymbol", "visibility"),
+            _list("System settings", "config_app_systemsetting", "settings"),
+            _list("Exchange API keys", "config_app_exchangeapikey", "vpn_key", permission=_is_admin),
             _list("Bot tokens", "bots_bottoken", "key", permission=_is_admin),
         ],
     },
@@ -89,6 +120,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("System events", "audit_systemevent", "event_note"),
             _list("Actions of people", "audit_useraction", "history"),
+            _list("System health", "audit_systemhealth", "monitor_heart"),
+            _list("System metrics", "audit_systemmetric", "speed"),
+            _list("System logs", "audit_systemlog", "article"),
+            _list("Chat commands", "audit_commandaudit", "terminal"),
         ],
     },
     {
@@ -96,6 +131,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Users", "accounts_user", "group", permission=_may("accounts.view_user")),
+            _list("Identities", "accounts_authidentity", "fingerprint", permission=_may("accounts.view_authidentity")),
+            _list("Verification codes", "accounts_verificationcode", "pin", permission=_is_admin),
             _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
             _list("Saved views", "accounts_savedview", "bookmarks", permission=_may("accounts.view_savedview")),
         ],

@@ -1,0 +1,28 @@
+"""Jobs of the audit app. None is tried again after a failure: the next one comes in a minute."""
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from audit.choices import HealthSystem
+from audit.services.health import Check, health_record
+from audit.services.health_checks import health_check
+from audit.services.system_metrics import system_metric_record
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+@shared_task(acks_late=True, throws=DATABASE_AWAY)
+def record_system_metrics() -> bool:
+    """Keep one reading of this machine; return whether its minute had none yet."""
+    return system_metric_record(now=timezone.now())
+
+
+@shared_task(acks_late=True, throws=DATABASE_AWAY)
+def check_health() -> dict[str, str]:
+    """Look at every part of the house that can be seen from here; return the status of each."""
+    now = timezone.now()
+    # That this job came is the sign that the scheduler sends.
+    scheduler = health_record(check=Check(HealthSystem.SCHEDULER), now=now)
+    found = health_check(now=now)
+    return {HealthSystem.SCHEDULER.value: scheduler.status, **{name: str(status) for name, status in found.items()}}

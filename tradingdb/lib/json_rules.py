@@ -1,0 +1,52 @@
+"""Rules for JSON columns: PostgreSQL holds any JSON in them, readers expect an object or a list."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Func, Q
+
+from tradingdb.lib.fields import SYMBOL
+
+
+class IsJson(Func):
+    """Whether a JSON value is of one of some kinds, as jsonb_typeof() names them."""
+
+    function = "jsonb_typeof"
+    template = "jsonb_typeof((%(expressions)s)::jsonb) IN (%(kinds)s)"
+    output_field = models.BooleanField()
+
+
+class HoldsSymbols(Func):
+    """Whether every element of a JSON list is text in the form of a symbol."""
+
+    # The function's name is for the model's page; the template says what is computed. The lax way would look into
+    # lists within the list; silent: what is no list at all is refused by the rule for that.
+    function = "holds_symbols"
+    template = (
+        "NOT jsonb_path_exists((%(expressions)s)::jsonb, "
+        """'strict $[*] ? (!(@.type() == "string" && @ like_regex "%(pattern)s"))', silent => true)"""
+    )
+    output_field = models.BooleanField()
+
+
+def json_objects(name: str, *fields: str, null: bool = False) -> models.CheckConstraint:
+    """Hold JSON columns to objects; NULL passes. `null` is for columns that may be NULL: a form checks None as JSON."""
+    return _all_are(name, "'object', 'null'" if null else "'object'", fields, words="a JSON object")
+
+
+def json_lists(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold JSON columns to lists; NULL passes."""
+    return _all_are(name, "'array'", fields, words="a JSON list")
+
+
+def symbol_list(name: str, field: str) -> models.CheckConstraint:
+    """Hold the elements of a JSON list to the form of symbols; NULL passes."""
+    message = f"{field}: each must be a symbol, such as BTCUSDT."
+    condition = Q(HoldsSymbols(F(field), pattern=SYMBOL))
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
+
+
+def _all_are(name: str, kinds: str, fields: tuple[str, ...], *, words: str) -> models.CheckConstraint:
+    conditions: list[Any] = [IsJson(F(field), kinds=kinds) for field in fields]
+    message = f"{', '.join(fields)}: {words} is expected."
+    return models.CheckConstraint(condition=Q(*conditions), name=name, violation_error_message=message)
