@@ -2,17 +2,22 @@
 
 import io
 import json
+from decimal import Decimal
 
 import openpyxl
 import pytest
+from django.contrib import admin as django_admin
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from audit.models import UserAction
 from bots.models import ExchangeAccount
-from config_app.models import BotConfiguration
+from config_app.models import BotConfiguration, StrategyTemplate, WatchedSymbol
 from tests.factories import BotFactory, ExchangeAccountFactory
 from tradingdb.lib import cells, import_files
 
+IMPORTABLE = sorted(
+    model._meta.label_lower for model, page in django_admin.site._registry.items() if getattr(page, "importable", ())
+)
 ACCOUNTS, CONFIGURATIONS = "/admin/bots/exchangeaccount/", "/admin/config_app/botconfiguration/"
 TWO = "account_id,exchange,currency,description\nmain,bybit,USDT,first\nspare,kraken,EUR,'=second\n"
 
@@ -240,6 +245,23 @@ def test_an_export_to_edit_comes_back_in_unchanged(admin):
     assert text.decode().splitlines()[0] == "account_id,exchange,currency,description,is_active"
 
 
+@pytest.mark.parametrize("name", IMPORTABLE)
+def test_what_every_such_page_exports_to_edit_comes_back_in_unchanged(name, admin, house):
+    to = f"/admin/{name.replace('.', '/')}/"
+    for kind in ("csv", "xlsx"):
+        answer = admin.post(f"{to}export/", {"format": f"{kind}-import"})
+        content = b"".join(answer.streaming_content)
+
+        preview = upload(admin, content, to=to, name=f"rows.{kind}")
+
+        lines = preview.context["preview"].lines
+        active = [line for line in lines if line.verdict != "wrong"]
+        assert lines
+        # Of a configuration a file speaks of the active version alone; the others have its key.
+        assert {line.verdict for line in active} == {"same"}
+        assert len(active) == len(lines) or name == "config_app.botconfiguration"
+
+
 def test_a_configuration_comes_in_as_a_new_version(admin, house):
     value = json.dumps({"fast": 99})
     quoted = value.replace('"', '""')
@@ -262,6 +284,63 @@ def test_a_configuration_of_a_bot_that_is_none_is_wrong(admin, house):
     assert "valid choice" in first["bot_id"]
     assert "valid choice" in second["config_type"]
     assert "JSON" in second["config_value"]
+
+
+SYMBOLS = "/admin/config_app/watchedsymbol/"
+SYMBOL = "symbol,base_asset,quote_asset,timeframes,price_precision,quantity_precision,min_notional,min_quantity\n"
+
+
+def test_symbols_come_in_with_every_digit(admin):
+    text = SYMBOL + 'ETHBTC,ETH,BTC,"[""1m"", ""4h""]",6,4,0.000000000000000001,1e-8\n'
+
+    confirm(admin, upload(admin, text, to=SYMBOLS), to=SYMBOLS)
+
+    row = WatchedSymbol.objects.get(symbol="ETHBTC")
+    assert (row.min_notional, row.min_quantity) == (Decimal("1e-18"), Decimal("1e-8"))
+    assert (row.timeframes, row.price_precision, row.is_active) == (["1m", "4h"], 6, True)
+
+
+@pytest.mark.parametrize(
+    ("cells_", "column"),
+    [
+        ('ETHBTC,ETH,BTC,"[""1m""]",6,4,NaN,1', "min_notional"),
+        ('ETHBTC,ETH,BTC,"[""1m""]",6,4,Infinity,1', "min_notional"),
+        ('ETHBTC,ETH,BTC,"[""1m""]",6,4,"1,5",1', "min_notional"),
+        ('ETHBTC,ETH,BTC,"[""1m""]",6,4,0.0000000000000000001,1', "min_notional"),
+        ('ETHBTC,ETH,BTC,"[""1m""]",6.5,4,1,1', "price_precision"),
+        ('ETHBTC,ETH,BTC,"[""1m""]",99999999999,4,1,1', "price_precision"),
+        ('ETHBTC,ETH,BTC,"[""1m",6,4,1,1', "timeframes"),
+        ('<script>,ETH,BTC,"[""1m""]",6,4,1,1', ""),
+        ('ETHBTC,ETH,ETH,"[""1m""]",6,4,1,1', ""),
+        ('ETHBTC,ETH,BTC,"[""7m""]",6,4,1,1', ""),
+        ('ETHBTC,ETH,BTC,"[""1m""]",6,4,-1,1', ""),
+    ],
+)
+def test_a_symbol_that_breaks_a_rule_is_wrong_and_says_where(admin, cells_, column):
+    preview = upload(admin, f"{SYMBOL}{cells_}\n", to=SYMBOLS)
+
+    [(number, verdict, errors)] = told(preview)
+    assert (number, verdict) == (2, "wrong")
+    assert column in [name for name, _ in errors]
+    assert "<script>" not in preview.content.decode()
+    confirm(admin, preview, to=SYMBOLS)
+    assert not WatchedSymbol.objects.exists()
+
+
+def test_a_trader_brings_templates_and_changes_only_their_own(trader, admin, house):
+    to = "/admin/config_app/strategytemplate/"
+    StrategyTemplate.objects.create(name="of an admin", template_data={}, is_public=True, created_by=admin.user)
+    StrategyTemplate.objects.create(name="hidden", template_data={}, is_public=False, created_by=admin.user)
+    text = "name,template_data\nmine,[1]\nof an admin,[1]\nhidden,[1]\n"
+
+    preview = upload(trader, text, to=to)
+    confirm(trader, upload(trader, "name,template_data\nmine,[1]\nhidden,[1]\n", to=to), to=to)
+
+    assert told(preview) == [
+        (2, "new", []), (3, "wrong", [("", "You may not change this row.")]), (4, "new", []),
+    ]  # fmt: skip
+    assert StrategyTemplate.objects.get(name="mine").created_by == trader.user
+    assert StrategyTemplate.objects.filter(name="hidden").count() == 2, "what one does not see one does not change"
 
 
 @pytest.mark.parametrize("person", ["viewer", "trader"])

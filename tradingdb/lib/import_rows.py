@@ -161,7 +161,9 @@ class ImportResource(TableResource):
         """Leave to the model what the file does not speak of, and take times in one piece."""
         for name, field in list(form.fields.items()):
             if isinstance(field, forms.SplitDateTimeField):
-                form.fields[name] = forms.DateTimeField(required=field.required)
+                field = form.fields[name] = forms.DateTimeField(required=field.required)
+            # A page carries what it showed in a hidden input; a file is compared with what is stored.
+            field.show_hidden_initial = False
             if name not in given and name != "reason" and not (is_new and field.required):
                 del form.fields[name]
 
