@@ -214,6 +214,31 @@ class ControlLevel(models.TextChoices):
     HALTED = "HALTED"
 
 
+class StrategyType(models.TextChoices):
+    """How a strategy comes to its signals."""
+
+    TREND_FOLLOWING = "trend_following"
+    MEAN_REVERSION = "mean_reversion"
+    ML_BASED = "ml_based"
+
+
+class StrategyStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    TESTING = "testing"
+    ERROR = "error"
+
+
+class TradeVerdict(models.TextChoices):
+    """What a person who looked at a trade says of it."""
+
+    AS_PLANNED = "as_planned"
+    AGAINST_PLAN = "against_plan"
+    BAD_EXECUTION = "bad_execution"
+    BAD_DATA = "bad_data"
+    UNCLEAR = "unclear"
+
+
 class TokenScope(models.TextChoices):
     READ = "read"
     LEDGER_WRITE = "ledger:write"

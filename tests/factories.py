@@ -24,9 +24,22 @@ from analytics.models import (
     StrategyPerformance,
 )
 from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
-from bots.models import AccountBalance, Bot, CashFlow, ExchangeAccount, Fill, Order, Position, Trade
+from bots.models import (
+    AccountBalance,
+    Bot,
+    CashFlow,
+    ExchangeAccount,
+    Fill,
+    Order,
+    Position,
+    Signal,
+    Strategy,
+    Trade,
+    TradeReview,
+)
 from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
 from jobs.models import JobRun, JobSchedule
+from marketdata.models import Candle, OrderBookSnapshot, TechnicalIndicator
 from notifications.models import Broadcast, ChannelConfig, DeliveryStatus, Feedback, Message, RateLimit
 
 _number = count(1)
@@ -496,6 +509,81 @@ def BroadcastFactory(**columns: Any) -> Broadcast:  # noqa: N802
 def FeedbackFactory(**columns: Any) -> Feedback:  # noqa: N802
     """Open feedback of nobody in particular."""
     return _create(Feedback, columns, {"message": "More charts.", "created_at": NOON})
+
+
+# --- bots: strategies, reviews, signals
+def StrategyFactory(**columns: Any) -> Strategy:  # noqa: N802
+    """An inactive trend follower of BTCUSDT on 15-minute candles."""
+    defaults = {
+        "name": f"Strategy {next(_number)}",
+        "type": "trend_following",
+        "parameters": {"fast": 9, "slow": 21},
+        "symbols": ["BTCUSDT"],
+        "timeframes": ["15m"],
+        "risk_parameters": {"max_position_pct": "0.25"},
+    }
+    return _create(Strategy, columns, defaults)
+
+
+def TradeReviewFactory(**columns: Any) -> TradeReview:  # noqa: N802
+    """A verdict on a trade made for it unless `trade` names one; bot and id follow the trade."""
+    trade = columns.get("trade") or TradeFactory()
+    defaults = {
+        "trade": trade,
+        "bot_id": trade.bot_id,
+        "reviewed_trade_id": trade.trade_id,
+        "verdict": "as_planned",
+        "tags": ["breakout"],
+        "note": "Entered late.",
+    }
+    return _create(TradeReview, columns, defaults)
+
+
+def SignalFactory(**columns: Any) -> Signal:  # noqa: N802
+    """A signal to go long in BTCUSDT at 100."""
+    defaults = {
+        "signal_id": f"signal_{next(_number)}",
+        "symbol": "BTCUSDT",
+        "signal_type": "long",
+        "price": Decimal(100),
+        "strategy": "Test strategy",
+        "timestamp": NOON,
+        **_bot(columns),
+    }
+    return _create(Signal, columns, defaults)
+
+
+# --- marketdata
+def CandleFactory(**columns: Any) -> Candle:  # noqa: N802
+    """A flat one-minute candle of BTCUSDT at 100."""
+    prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), Decimal(100))
+    defaults = {"symbol": "BTCUSDT", "interval": "1m", "timestamp": NOON, "volume": Decimal(1), **prices}
+    return _create(Candle, columns, defaults)
+
+
+def OrderBookSnapshotFactory(**columns: Any) -> OrderBookSnapshot:  # noqa: N802
+    """A book of BTCUSDT with two bids and one ask."""
+    defaults = {
+        "symbol": "BTCUSDT",
+        "timestamp": NOON,
+        "bids": [["99.5", "2"], ["99.4", "0.001"]],
+        "asks": [["100.5", "1.25"]],
+        "last_update_id": next(_number),
+    }
+    return _create(OrderBookSnapshot, columns, defaults)
+
+
+def TechnicalIndicatorFactory(**columns: Any) -> TechnicalIndicator:  # noqa: N802
+    """The RSI over 14 one-hour candles of BTCUSDT."""
+    defaults = {
+        "symbol": "BTCUSDT",
+        "timeframe": "1h",
+        "timestamp": NOON,
+        "indicator_name": "rsi",
+        "value": Decimal("55.5"),
+        "parameters": {"period": 14},
+    }
+    return _create(TechnicalIndicator, columns, defaults)
 
 
 # --- accounts: saved views

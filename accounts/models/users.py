@@ -20,6 +20,7 @@ TRADER_CHANGES = frozenset(
         "bots.change_position",
         "bots.change_trade",
         "bots.change_signal",
+        "bots.change_tradereview",
         "config_app.add_strategytemplate",
         "config_app.change_strategytemplate",
         "jobs.add_jobschedule",

@@ -10,7 +10,9 @@ from bots.admin import (
     ingest,
     orders,
     positions,
+    reviews,
     signals,
+    strategies,
     tokens,
     trades,
 )
@@ -25,7 +27,9 @@ __all__ = [
     "ingest",
     "orders",
     "positions",
+    "reviews",
     "signals",
+    "strategies",
     "tokens",
     "trades",
 ]

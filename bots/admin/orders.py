@@ -33,7 +33,7 @@ class OrderAdmin(BotLedgerAdmin):
         (
             None,
             {"fields": (("order_id", "bot"), ("symbol", "side"), ("order_type", "order_purpose"), ("status", "intent"),
-                        ("created_at", "submitted_at"), ("filled_at", "updated_at"))},
+                        ("created_at", "submitted_at"), ("filled_at", "closed_at"), "updated_at")},
         ),
         (
             "Amounts",

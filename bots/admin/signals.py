@@ -38,8 +38,8 @@ class SignalAdmin(NotesAdmin):
             {"fields": (("executed", "execution_time"), ("execution_order_id", "execution_trade_id"),
                         ("rejected", "rejection_reason"), ("outcome", "outcome_pnl"))},
         ),
-        ("Told by the bot", {"fields": ("indicators", "market_conditions", "passed_filters")}),
-        ("Origin", {"fields": (("source", "config_version"), "created_at")}),
+        ("Told by the bot", {"fields": ("parameters", "indicators", "market_conditions", "passed_filters")}),
+        ("Origin", {"fields": (("source", "config_version"), "created_at", "extra_metadata")}),
         ("Notes", {"fields": ("notes",)}),
     )  # fmt: skip
 

@@ -7,12 +7,16 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from audit.services.actions import Actor
 from bots.admin.fills import FILL_COLUMNS
 from bots.admin.ledger import BOT_FILTER, NotesAdmin, SymbolFilter
 from bots.admin.positions import ORDER_COLUMNS, fills_of, orders_of
-from bots.models import Position, Trade
+from bots.admin.reviews import REVIEW_COLUMNS, ReviewForm
+from bots.models import Position, Trade, TradeReview
+from bots.services.reviews import review_create
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, DropdownFilter
+from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Section, table
 
 TRADE_COLUMNS = (
@@ -74,8 +78,14 @@ class TradeAdmin(NotesAdmin):
             {"fields": (("status", "is_paper_trade"), ("source", "config_version"),
                         ("created_at", "updated_at"), "flags")},
         ),
+        (
+            "Told by its source",
+            {"fields": (("buy_order_created", "buy_order_closed"), ("sell_order_created", "sell_order_closed"),
+                        "extra_metadata")},
+        ),
         ("Notes", {"fields": ("notes",)}),
     )  # fmt: skip
+    actions_detail = ("review",)
 
     @admin.display(description="State")
     def state(self, trade: Trade) -> SafeString:
@@ -88,6 +98,13 @@ class TradeAdmin(NotesAdmin):
             return display.badge("open", tone="info")
         return display.text(display.age(trade.exit_time - trade.entry_time))
 
+    @asking(label="Review", permission="intervene", icon="rate_review", form_class=ReviewForm)
+    def review(self, request: HttpRequest, row: Trade, data: dict[str, Any]) -> str:
+        """Your verdict is kept beside the trade, under your name. One person writes one review of a trade, and may
+        change it."""
+        review_create(trade_pk=row.pk, says=data, actor=Actor(request.user, request))
+        return "Your review is kept."
+
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         position = row.position_id or ""
         return [
@@ -96,4 +113,6 @@ class TradeAdmin(NotesAdmin):
             table(self.admin_site, "Position", Position.objects.filter(bot_id=row.bot_id, position_id=position),
                   ("position_id", "status", "size", "avg_entry_price", "realized_pnl", "opened_at", "closed_at")),
             table(self.admin_site, "Orders", orders_of(row.bot_id, position), ORDER_COLUMNS),
+            table(self.admin_site, "Reviews", TradeReview.objects.filter(trade=row).select_related("reviewer"),
+                  REVIEW_COLUMNS, empty="Nobody has reviewed it."),
         ]  # fmt: skip

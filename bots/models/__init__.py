@@ -9,7 +9,9 @@ from bots.models.ingest import IngestConflict, IngestKey, ParkedFact
 from bots.models.orders import Order, OrderEvent
 from bots.models.positions import Position
 from bots.models.reconciliation import ReconciliationCase
+from bots.models.reviews import TradeReview
 from bots.models.signals import Signal
+from bots.models.strategies import Strategy
 from bots.models.tokens import BotToken
 from bots.models.trades import Trade
 
@@ -29,5 +31,7 @@ __all__ = [
     "Position",
     "ReconciliationCase",
     "Signal",
+    "Strategy",
     "Trade",
+    "TradeReview",
 ]

@@ -4,12 +4,23 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q, Value
-from django.db.models.functions import Greatest, Now
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
-from bots.choices import ACTIVE_ORDER_STATUSES, OrderIntent, OrderPurpose, OrderStatus, OrderType, Side
+from bots.choices import (
+    ACTIVE_ORDER_STATUSES,
+    TERMINAL_ORDER_STATUSES,
+    OrderIntent,
+    OrderPurpose,
+    OrderStatus,
+    OrderType,
+    Side,
+)
 from tradingdb.lib.fields import amount, exact, one_of
+
+ACTIVE = [str(status) for status in ACTIVE_ORDER_STATUSES]
+ENDED_UNFILLED = [str(status) for status in TERMINAL_ORDER_STATUSES if status != OrderStatus.FILLED]
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -55,12 +66,24 @@ class Order(models.Model):
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When the bot made it, UTC.")
     submitted_at = models.DateTimeField(null=True, blank=True)
     filled_at = models.DateTimeField(null=True, blank=True, help_text="Time of the fill that completed it.")
+    closed_at = models.GeneratedField(
+        # An order that came as ended, or that we refused, ended when it was made.
+        expression=Case(
+            When(status=OrderStatus.FILLED.value, then=F("filled_at")),
+            When(status__in=ENDED_UNFILLED, then=Coalesce(F("reported_at"), F("created_at"))),
+        ),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+        help_text="When it ended, filled or not; NULL while it is active.",
+    )
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
     received_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     fees = exact(default=0, db_default=0, help_text="Sum of its fills' fees, in the quote currency.")
     commission = exact(default=0, db_default=0, help_text="As the source reported it; fees are derived.")
     order_purpose = models.CharField(max_length=30, choices=OrderPurpose, null=True, blank=True)
-    strategy = models.CharField(max_length=50, blank=True, default="", db_default="")
+    strategy = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="Name of its strategy."
+    )
     signal_id = models.CharField(max_length=100, null=True, blank=True)
     position_id = models.CharField(max_length=100, null=True, blank=True)
     trade_id = models.CharField(max_length=100, null=True, blank=True)
@@ -105,11 +128,9 @@ class Order(models.Model):
             models.Index(fields=["exchange_order_id"], name="idx_orders_exchange_id"),
             models.Index(F("created_at").desc(), name="idx_orders_created_at"),
             models.Index(fields=["position_id"], condition=Q(position_id__isnull=False), name="idx_orders_position_id"),
-            models.Index(
-                fields=["bot", "symbol"],
-                condition=Q(status__in=[str(s) for s in ACTIVE_ORDER_STATUSES]),
-                name="idx_orders_active",
-            ),
+            models.Index(fields=["bot", "symbol"], condition=Q(status__in=ACTIVE), name="idx_orders_active"),
+            models.Index(fields=["symbol", "status"], condition=Q(status__in=ACTIVE), name="idx_orders_symbol_status"),
+            models.Index("strategy", F("created_at").desc(), name="idx_orders_strategy"),
         ]
 
     def __str__(self) -> str:

@@ -68,7 +68,9 @@ class Position(models.Model):
     exit_trade_ids = ArrayField(
         models.TextField(), default=list, blank=True, db_default=[], help_text="Fills that left."
     )
-    strategy = models.CharField(max_length=50, blank=True, default="", db_default="")
+    strategy = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="Name of its strategy."
+    )
     entry_signal = models.JSONField(null=True, blank=True)
     position_metadata = models.JSONField(null=True, blank=True)
     version = models.BigIntegerField(
@@ -108,7 +110,9 @@ class Position(models.Model):
             models.Index("symbol", F("opened_at").desc(), name="idx_positions_symbol"),
             models.Index("bot", "symbol", F("opened_at").desc(), name="idx_positions_bot_symbol"),
             models.Index(F("opened_at").desc(), name="idx_positions_opened_at"),
+            models.Index("strategy", F("opened_at").desc(), name="idx_positions_strategy"),
             models.Index(fields=["status"], condition=Q(status__in=OPEN), name="idx_positions_status"),
+            models.Index(fields=["symbol", "status"], condition=Q(status__in=OPEN), name="idx_positions_symbol_status"),
             GinIndex(fields=["entry_trade_ids"], name="idx_positions_entry_trades"),
         ]
 

@@ -25,7 +25,8 @@ class Signal(models.Model):
     suggested_position_size = amount(null=True, blank=True)
     timestamp = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When it was given, UTC.")
     valid_until = models.DateTimeField(null=True, blank=True)
-    strategy = models.CharField(max_length=50)
+    strategy = models.CharField(max_length=100, help_text="Name of its strategy.")
+    parameters = models.JSONField(null=True, blank=True, help_text="What this signal was computed with.")
     indicators = models.JSONField(null=True, blank=True)
     market_conditions = models.JSONField(null=True, blank=True)
     executed = models.BooleanField(default=False, db_default=False)
@@ -42,6 +43,9 @@ class Signal(models.Model):
     )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it was given.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
+    extra_metadata = models.JSONField(
+        null=True, blank=True, help_text="What an importer keeps of its source: words it mapped, fields we lack."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     notes = models.TextField(null=True, blank=True)
 
@@ -63,7 +67,12 @@ class Signal(models.Model):
             models.Index("symbol", F("timestamp").desc(), name="idx_signals_symbol"),
             models.Index("bot", "symbol", F("timestamp").desc(), name="idx_signals_bot_symbol"),
             models.Index("bot", F("timestamp").desc(), name="idx_signals_bot_id"),
+            models.Index("strategy", F("timestamp").desc(), name="idx_signals_strategy"),
             models.Index(fields=["timestamp"], condition=Q(executed=False), name="idx_signals_executed"),
+            # The signals of a symbol that nobody has acted on; the rest is history, found by symbol and time.
+            models.Index(
+                "symbol", F("timestamp").desc(), condition=Q(executed=False), name="idx_strategy_signals_lookup"
+            ),
             GinIndex(fields=["indicators"], name="idx_signals_indicators", opclasses=["jsonb_path_ops"]),
         ]
 

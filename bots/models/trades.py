@@ -56,13 +56,23 @@ class Trade(models.Model):
     interval = models.CharField(max_length=10, null=True, blank=True)
     max_favorable_excursion = exact(null=True, blank=True, help_text="Best open P&L, in the quote currency.")
     max_adverse_excursion = exact(null=True, blank=True, help_text="Worst open P&L, in the quote currency.")
-    strategy = models.CharField(max_length=50, blank=True, default="", db_default="")
+    strategy = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="Name of its strategy."
+    )
     signal_strength = ratio(null=True, blank=True)
     confidence_score = ratio(null=True, blank=True)
     strategy_params = models.JSONField(null=True, blank=True)
     market_regime = models.CharField(max_length=30, choices=MarketRegime, null=True, blank=True)
     entry_conditions = models.JSONField(null=True, blank=True)
     exit_conditions = models.JSONField(null=True, blank=True)
+    extra_metadata = models.JSONField(
+        null=True, blank=True, help_text="What an importer keeps of its source: words it mapped, fields we lack."
+    )
+    # Of a round trip without stored orders: when the source made each of its two orders, and when that one ended.
+    buy_order_created = models.DateTimeField(null=True, blank=True, help_text="As the source reported it, UTC.")
+    buy_order_closed = models.DateTimeField(null=True, blank=True, help_text="As the source reported it, UTC.")
+    sell_order_created = models.DateTimeField(null=True, blank=True, help_text="As the source reported it, UTC.")
+    sell_order_closed = models.DateTimeField(null=True, blank=True, help_text="As the source reported it, UTC.")
     is_paper_trade = models.BooleanField(default=False, db_default=False)
     flags = ArrayField(models.CharField(max_length=40), default=list, blank=True, db_default=[])
     source = models.CharField(
@@ -97,6 +107,11 @@ class Trade(models.Model):
                 | Q(exit_time__isnull=False, exit_price__isnull=False, exit_time__gte=F("entry_time")),
                 name="trades_exit_is_whole",
             ),
+            models.CheckConstraint(
+                condition=(Q(buy_order_closed__isnull=True) | Q(buy_order_closed__gte=F("buy_order_created")))
+                & (Q(sell_order_closed__isnull=True) | Q(sell_order_closed__gte=F("sell_order_created"))),
+                name="trades_orders_end_after_start",
+            ),
         ]
         indexes = [
             models.Index("symbol", F("entry_time").desc(), name="idx_trades_symbol"),
@@ -108,6 +123,8 @@ class Trade(models.Model):
             ),
             models.Index(F("exit_time").desc(), name="idx_trades_exit_time", condition=Q(exit_time__isnull=False)),
             models.Index(fields=["bot", "symbol"], condition=Q(exit_time__isnull=True), name="idx_trades_open"),
+            models.Index("status", F("entry_time").desc(), name="idx_trades_status"),
+            models.Index("strategy", F("entry_time").desc(), name="idx_trades_strategy"),
             GinIndex(fields=["strategy_params"], name="idx_trades_strategy_params", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["entry_conditions"], name="idx_trades_entry_conditions", opclasses=["jsonb_path_ops"]),
         ]

@@ -65,6 +65,12 @@ CHAIN_ORDERS = """
 """
 DROP_POSITIONS = "DELETE FROM positions WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[])"
 DROP_TRADES = "DELETE FROM trades WHERE bot_id = %(bot)s AND position_id = ANY(%(ids)s::varchar[])"
+# A review must not keep a fact out: it stays, and lets go of the trade that is no more. Not in one statement with the
+# DELETE, which may wait for a review that is just being written, and would not see it.
+RELEASE_REVIEWS = """
+    UPDATE trade_reviews r SET trade_id = NULL
+    WHERE r.bot_id = %(bot)s AND r.trade_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM trades t WHERE t.id = r.trade_id)
+"""
 DERIVE_FILLS = """
     UPDATE fills f SET position_id = d.position_id, opened_position_id = d.opened_position_id,
         closed_quantity = d.closed_quantity, closing_fee_quote = d.closing_fee, realized_pnl = d.realized_pnl
@@ -242,7 +248,8 @@ def write_position(
 def drop_positions(bot_id: str, ids: Iterable[str]) -> list[Sql]:
     """Remove derived rows that the fills no longer support: two positions that a late fill joined into one."""
     params = {"bot": bot_id, "ids": list(ids)}
-    return [Sql(DROP_TRADES, params), Sql(DROP_POSITIONS, params)] if params["ids"] else []
+    statements = (DROP_TRADES, RELEASE_REVIEWS, DROP_POSITIONS)
+    return [Sql(text, params) for text in statements] if params["ids"] else []
 
 
 def position_values(state: PositionState, mark: Mark, now: datetime) -> dict[str, Any]:

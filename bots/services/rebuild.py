@@ -23,6 +23,7 @@ from bots.ledger.orders import status_of
 from bots.live.rebuild import rebuild as rebuild_live
 from bots.services.context import BotContext, bot_context
 from bots.services.invariants.parts import DERIVED
+from bots.services.ledger_store import RELEASE_REVIEWS
 from bots.services.locks import lock_symbol
 from bots.services.plan import Plan, Row, Sql, drive
 from bots.services.refold import refold
@@ -225,7 +226,7 @@ def _derive_chain(bot: BotContext, symbol: str, now: datetime) -> Plan[list[Diff
     _, fills = yield [lock_symbol(bot.bot_id, symbol), Sql(FILL_IDS, chain)]
     openings = {position_id_of(bot.bot_id, symbol, row["fill_id"]): row["fill_id"] for row in fills}
     keys: dict[str, Any] = {**chain, "ids": list(openings), "fills": list(openings.values())}
-    repairs = (FEES, DROP_TRADES, DROP_POSITIONS, ADD_TRADES, ADD_POSITIONS, EMPTY, OWN_TRADES)
+    repairs = (FEES, DROP_TRADES, RELEASE_REVIEWS, DROP_POSITIONS, ADD_TRADES, ADD_POSITIONS, EMPTY, OWN_TRADES)
     yield [Sql(REMEMBER, keys), *(Sql(text, keys) for text in repairs)]
     yield from refold(bot, symbol, since=None, now=now)
     (orders,) = yield [Sql(ORDERS, chain)]

@@ -32,7 +32,7 @@ class IntervalFilter(DropdownFilter):
         return [(interval, interval) for interval in INTERVALS]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(interval=self.value()) if self.value() else queryset
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
 @admin.register(Candle)
@@ -49,7 +49,7 @@ class CandleAdmin(LedgerAdmin):
         (
             "Prices",
             {"fields": (("open_price", "close_price"), ("high_price", "low_price"), ("volume", "quote_volume"),
-                        ("taker_buy_volume", "taker_sell_volume"), "trades_count")},
+                        ("taker_buy_volume", "taker_sell_volume"), ("taker_buy_quote_volume", "trades_count"))},
         ),
         ("Indicators", {"fields": (("ema_20", "ema_50"), ("ema_200", "rsi_14"), "atr_14")}),
         ("Origin", {"fields": (("data_source", "created_at"),)}),

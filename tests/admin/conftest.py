@@ -29,7 +29,7 @@ from bots.services.tokens import token_create
 from config_app.services.configurations import configuration_activate
 from marketdata.models import Candle
 from tests import factories
-from tests.factories import NOON, UserFactory
+from tests.factories import NOON, StrategyFactory, TradeReviewFactory, UserFactory
 from tradingdb.management.model_pages import our_models
 
 
@@ -135,6 +135,8 @@ def desk(bot: Bot) -> None:
     PortfolioSnapshot.objects.create(timestamp=NOON, total_equity=10010, total_balance=10000)
     prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), 100)
     Candle.objects.create(symbol="BTCUSDT", interval="1m", timestamp=NOON, volume=1, **prices)
+    StrategyFactory(name="x")
+    TradeReviewFactory(trade=Trade.objects.get(exit_time__isnull=False))
 
 
 def furnish() -> None:

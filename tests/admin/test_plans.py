@@ -27,11 +27,16 @@ BIG = {
     f"SELECT {WHO}, 'f' || n, 'o' || n, (SELECT min(account_id) FROM bots), 'buy', 100, 1, {SPREAD} {EACH}",
     "market_data": "INSERT INTO market_data (exchange, symbol, interval, timestamp, open_price, high_price, "
     f"low_price, close_price, volume) SELECT 'bybit', 'SYM' || n % 10, '1m', {SPREAD}, 1, 1, 1, 1, 1 {EACH}",
+    "order_book_snapshots": "INSERT INTO order_book_snapshots (exchange, symbol, timestamp, bids, asks, "
+    f"last_update_id) SELECT 'bybit', 'SYM' || n % 10, {SPREAD}, '[[\"1\", \"1\"]]', '[]', n {EACH}",
+    "technical_indicators": "INSERT INTO technical_indicators (exchange, symbol, timeframe, timestamp, indicator_name, "
+    f"value) SELECT 'bybit', 'SYM' || n % 10, '1m', {SPREAD}, 'rsi', 50 {EACH}",
     "system_events": "INSERT INTO system_events (bot_id, event_time, event_type, event_level, message) "
     f"SELECT 'bot_' || n % {BOTS}, {SPREAD}, 'ERROR', 'ERROR', 'm' {EACH}",
 }
 TRADES, ORDERS, FILLS = "bots/trade", "bots/order", "bots/fill"
 CANDLES, EVENTS = "marketdata/candle", "audit/systemevent"
+BOOKS, INDICATORS = "marketdata/orderbooksnapshot", "marketdata/technicalindicator"
 DAY = {"from": "2026-01-03", "to": "2026-01-03"}
 ONE_BOT = {"bot__bot_id__exact": "bot_7"}
 
@@ -49,6 +54,9 @@ QUERIES = [
     (FILLS, {}), (FILLS, {"end": "1"}), (FILLS, ONE_BOT), (FILLS, {"q": "f77"}), (FILLS, days("executed_at")),
     (CANDLES, {}), (CANDLES, {"end": "1"}), (CANDLES, days("timestamp")),
     (CANDLES, {"exchange": "bybit", "symbol": "sym3", "interval": "1m"}),
+    (BOOKS, {}), (BOOKS, {"end": "1"}), (BOOKS, {"symbol": "sym3"}), (BOOKS, days("timestamp")),
+    (INDICATORS, {}), (INDICATORS, {"end": "1"}), (INDICATORS, days("timestamp")),
+    (INDICATORS, {"symbol": "sym3", "timeframe": "1m", "indicator_name": "rsi"}),
     (EVENTS, {}), (EVENTS, {"end": "1"}), (EVENTS, {"bot_id": "bot_7"}), (EVENTS, {"event_level__exact": "ERROR"}),
     (EVENTS, days("event_time")),
 ]  # fmt: skip

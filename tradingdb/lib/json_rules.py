@@ -7,6 +7,8 @@ from django.db.models import F, Func, Q
 
 from tradingdb.lib.fields import SYMBOL
 
+NO_INTERVAL = 'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[0-9A-Za-z]{1,10}$"))'
+
 
 class IsJson(Func):
     """Whether a JSON value is of one of some kinds, as jsonb_typeof() names them."""
@@ -29,6 +31,21 @@ class HoldsSymbols(Func):
     output_field = models.BooleanField()
 
 
+class NoneMatch(Func):
+    """Whether an SQL/JSON path finds nothing in a JSON value; `says` is what that means, for the model's page.
+
+    The path is strict and must decide every type of JSON: a filter that is unknown finds nothing. What is no list at
+    all is refused by the rule for that.
+    """
+
+    template = "NOT jsonb_path_exists((%(expressions)s)::jsonb, '%(path)s', silent => true)"
+    output_field = models.BooleanField()
+
+    def __init__(self, *expressions: Any, path: str, says: str, **options: Any) -> None:
+        super().__init__(*expressions, path=path, **options)
+        self.function = says
+
+
 def json_objects(name: str, *fields: str, null: bool = False) -> models.CheckConstraint:
     """Hold JSON columns to objects; NULL passes. `null` is for columns that may be NULL: a form checks None as JSON."""
     return _all_are(name, "'object', 'null'" if null else "'object'", fields, words="a JSON object")
@@ -43,6 +60,13 @@ def symbol_list(name: str, field: str) -> models.CheckConstraint:
     """Hold the elements of a JSON list to the form of symbols; NULL passes."""
     message = f"{field}: each must be a symbol, such as BTCUSDT."
     condition = Q(HoldsSymbols(F(field), pattern=SYMBOL))
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
+
+
+def interval_list(name: str, field: str) -> models.CheckConstraint:
+    """Hold the elements of a JSON list to the form of intervals; NULL passes."""
+    message = f"{field}: each must be an interval, such as 15m."
+    condition = Q(NoneMatch(F(field), path=NO_INTERVAL, says="holds_intervals"))
     return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 

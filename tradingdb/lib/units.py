@@ -67,6 +67,7 @@ EXACT = {
     ("modelprediction", "prediction_value"): PREDICTED,
     ("modelprediction", "actual_value"): PREDICTED,
     ("modelprediction", "prediction_error"): PREDICTED,
+    ("technicalindicator", "value"): Unit(Kind.PLAIN, "unit of the indicator"),
 }
 # Money of these tables is in one currency per row; everywhere else it is in the symbol's quote currency.
 ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot", "equitysnapshot"})
@@ -81,7 +82,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_bytes", BYTES),
     (r"(.*_)?leverage", MULTIPLE),
     (r".*_ratio|profit_factor|sqn|margin_level|rsi_\d+", NUMBER),
-    (r"quote_volume|position_size_usd|avg_position_size", MONEY),
+    (r"(.*_)?quote_volume|position_size_usd|avg_position_size", MONEY),
     (r"(.*_)?(quantity|size|volume)", QUANTITY),
     (r"(.*_)?price|.*stop_loss|.*take_profit|ema_\d+|atr_\d+", PRICE),
     (r"(.*_)?(pnl|equity|balance|capital|fees?|fee_quote|commission|slippage|notional|cost_basis|exposure)", MONEY),

@@ -48,6 +48,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Signals", "bots_signal", "cell_tower"),
             _list("Balances", "bots_accountbalance", "account_balance_wallet"),
             _list("Cash flows", "bots_cashflow", "payments"),
+            _list("Strategies", "bots_strategy", "psychology"),
             _list("Exchange accounts", "bots_exchangeaccount", "account_balance"),
         ],
     },
@@ -59,6 +60,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Cases", "bots_reconciliationcase", "rule"),
             _list("Conflicts", "bots_ingestconflict", "call_split"),
             _list("Parked facts", "bots_parkedfact", "local_parking"),
+            _list("Trade reviews", "bots_tradereview", "rate_review"),
             _list("Risk events", "audit_riskevent", "warning"),
             _list("Data quality", "analytics_dataqualitycase", "fact_check"),
         ],
@@ -80,7 +82,11 @@ NAVIGATION: list[dict[str, Any]] = [
     {
         "title": "Market data",
         "separator": True,
-        "items": [_list("Candles", "marketdata_candle", "candlestick_chart")],
+        "items": [
+            _list("Candles", "marketdata_candle", "candlestick_chart"),
+            _list("Order books", "marketdata_orderbooksnapshot", "menu_book"),
+            _list("Indicators", "marketdata_technicalindicator", "show_chart"),
+        ],
     },
     {
         "title": "Jobs",
