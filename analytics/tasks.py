@@ -12,6 +12,7 @@ from analytics.metrics.returns import ONE_DAY
 from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_fill_gaps, portfolio_snapshot
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
+from analytics.services.views import refresh_views as views_refresh
 from tradingdb.db_backend.partitions import ensure_partitions
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -58,3 +59,9 @@ def take_portfolio_snapshot(slot: str | None = None) -> dict[str, int | str]:
 def make_partitions_ahead() -> list[str]:
     """Make the monthly partitions of this and the next two months. Tried again while a table is locked."""
     return ensure_partitions(timezone.now())
+
+
+@shared_task(acks_late=True, throws=DATABASE_AWAY)
+def refresh_views(names: list[str]) -> dict[str, str]:
+    """Refresh some of the views. Not tried again: the next one comes soon, and a failure of one view is kept."""
+    return views_refresh(timezone.now(), names)

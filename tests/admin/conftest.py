@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from accounts.services.tokens import personal_token_create
 from analytics.models import PortfolioSnapshot, RiskMetrics
+from analytics.services.views import refresh_views
 from audit.models import RiskEvent
 from audit.services.actions import Actor
 from bots.ledger.facts import NewBalance, NewEvent, NewFill, NewOrder, NewSignal
@@ -134,9 +135,13 @@ def desk(bot: Bot) -> None:
     RiskMetrics.objects.create(bot=bot, date=NOON.date(), gross_profit=10, inputs_hash="0" * 64, **money)
     PortfolioSnapshot.objects.create(timestamp=NOON, total_equity=10010, total_balance=10000)
     prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), 100)
-    Candle.objects.create(symbol="BTCUSDT", interval="1m", timestamp=NOON, volume=1, **prices)
+    candle = {"symbol": "BTCUSDT", "interval": "1m", "volume": 1, **prices}
+    Candle.objects.create(timestamp=NOON, **candle)
     StrategyFactory(name="x")
     TradeReviewFactory(trade=Trade.objects.get(exit_time__isnull=False))
+    refresh_views(NOON)
+    # A day that waits to be added up again.
+    Candle.objects.create(timestamp=NOON + timedelta(minutes=1), **candle)
 
 
 def furnish() -> None:

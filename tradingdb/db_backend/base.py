@@ -1,4 +1,4 @@
-"""The database wrapper: stock PostgreSQL plus the knowledge whether TimescaleDB is there."""
+"""The database wrapper: stock PostgreSQL plus the knowledge whether TimescaleDB is there, and which edition."""
 
 import logging
 
@@ -10,6 +10,9 @@ from tradingdb.db_backend.schema import SchemaEditor
 
 logger = logging.getLogger(__name__)
 
+COMMUNITY = "community"
+APACHE = "apache"
+
 
 class DatabaseWrapper(PostgresWrapper):
     """django-timescaledb's own wrapper stops on a server without the extension; this one asks first."""
@@ -17,11 +20,27 @@ class DatabaseWrapper(PostgresWrapper):
     SchemaEditorClass = SchemaEditor
 
     @cached_property
+    def timescale_version(self) -> tuple[int, ...] | None:
+        """Version of the extension in this database, (2, 19, 3); None when it is not installed."""
+        with self.cursor() as cursor:
+            cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+            row = cursor.fetchone()
+        # A build of a development version says 2.30.0-dev.
+        return tuple(int(part) for part in row[0].partition("-")[0].split(".")) if row else None
+
+    @property
     def has_timescaledb(self) -> bool:
         """Whether the extension is installed in this database."""
+        return self.timescale_version is not None
+
+    @cached_property
+    def timescale_edition(self) -> str | None:
+        """`community`, or `apache`, which has hypertables but no policies; None without the extension."""
+        if not self.has_timescaledb:
+            return None
         with self.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")
-            return cursor.fetchone() is not None
+            cursor.execute("SELECT current_setting('timescaledb.license', true)")
+            return COMMUNITY if cursor.fetchone()[0] == "timescale" else APACHE
 
     def prepare_database(self) -> None:
         """Install the extension where the server offers it; called by migrate."""
@@ -34,4 +53,5 @@ class DatabaseWrapper(PostgresWrapper):
                 except ProgrammingError:
                     # A login that may not install it uses native partitions, as on a server without it.
                     logger.warning("TimescaleDB is offered, but this login may not install it.")
-        self.__dict__.pop("has_timescaledb", None)
+        for name in ("timescale_version", "timescale_edition"):
+            self.__dict__.pop(name, None)

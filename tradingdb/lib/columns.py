@@ -28,6 +28,7 @@ LABELS = {
     "daily_pnl": "Daily P&L",
     "outcome_pnl": "Outcome P&L",
     "reported_pnl": "Reported P&L",
+    "position_value_usd": "Position value",
     "fee_quote": "Fee",
     "max_drawdown_pct": "Max drawdown",
     "sqn": "SQN",

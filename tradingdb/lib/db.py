@@ -1,6 +1,6 @@
-"""Migration operations and small database helpers: schemas by search_path, composite foreign keys."""
+"""Migration operations and small database helpers: schemas by search_path, composite foreign keys, views, editions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -108,3 +108,97 @@ class CompositeForeignKey(Operation):
 
     def describe(self) -> str:
         return f"Foreign key {self.name} from {self.table} to {self.to_table}"
+
+
+class CreateView(Operation):
+    """A view in a PostgreSQL schema; with a unique index it is materialised. The way back drops it.
+
+    Every name in the query stands with its schema: a restore runs with an empty search_path. A view holds on to the
+    columns it reads, so a migration that changes or drops one of them drops the view before and creates it after.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(
+        self,
+        name: str,
+        query: str,
+        *,
+        schema: str,
+        unique: Mapping[str, str] | None = None,
+        indexes: Mapping[str, str] | None = None,
+    ) -> None:
+        """unique, indexes: columns of each index by its name; without a unique one no refresh is concurrent."""
+        self.name, self.query, self.schema = name, query, schema
+        self.unique, self.indexes = dict(unique or {}), dict(indexes or {})
+
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        options = {"schema": self.schema, "unique": self.unique, "indexes": self.indexes}
+        return self.__class__.__name__, [self.name, self.query], options
+
+    @property
+    def kind(self) -> str:
+        return "MATERIALIZED VIEW" if self.unique else "VIEW"
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Django's state has the view's unmanaged model, made by its own CreateModel."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        quote = schema_editor.quote_name
+        view = f"{quote(self.schema)}.{quote(self.name)}"
+        # No parameters: a % of the query is its own.
+        schema_editor.execute(f"CREATE {self.kind} {view} AS {self.query}", None)
+        for kind, indexes in (("UNIQUE INDEX", self.unique), ("INDEX", self.indexes)):
+            for name, columns in indexes.items():
+                schema_editor.execute(f"CREATE {kind} {quote(name)} ON {view} ({columns})")
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        quote = schema_editor.quote_name
+        schema_editor.execute(f"DROP {self.kind} {quote(self.schema)}.{quote(self.name)}")
+
+    def describe(self) -> str:
+        return f"Create {self.kind.lower()} {self.schema}.{self.name}"
+
+
+class ByEdition(Operation):
+    """Some operations on TimescaleDB's community edition, others on its Apache edition and on plain PostgreSQL.
+
+    The operations inside change the database only, never Django's state.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, *, community: Sequence[Operation], other: Sequence[Operation]) -> None:
+        self.community, self.other = list(community), list(other)
+
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        return self.__class__.__name__, [], {"community": self.community, "other": self.other}
+
+    def operations_for(self, schema_editor: BaseDatabaseSchemaEditor) -> list[Operation]:
+        """Return those that this server gets."""
+        edition = getattr(schema_editor.connection, "timescale_edition", None)
+        return self.community if edition == "community" else self.other
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Nothing: see above."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        for operation in self.operations_for(schema_editor):
+            operation.database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        for operation in reversed(self.operations_for(schema_editor)):
+            operation.database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def describe(self) -> str:
+        return "; ".join(operation.describe() for operation in self.other)

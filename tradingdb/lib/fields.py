@@ -61,3 +61,10 @@ class IsFinite(Func):
 def finite_times(name: str, *fields: str) -> models.CheckConstraint:
     """Refuse 'infinity' in time columns: a row with one could be stored and never read. NULL passes."""
     return models.CheckConstraint(condition=Q(*(IsFinite(F(field)) for field in fields)), name=name)
+
+
+class UtcDay(Func):
+    """The start of a time's UTC day, whatever the session's time zone."""
+
+    template = "date_bin('1 day', %(expressions)s, TIMESTAMPTZ '2000-01-01 00:00:00Z')"
+    output_field = models.DateTimeField()

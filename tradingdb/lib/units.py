@@ -70,12 +70,15 @@ EXACT = {
     ("technicalindicator", "value"): Unit(Kind.PLAIN, "unit of the indicator"),
 }
 # Money of these tables is in one currency per row; everywhere else it is in the symbol's quote currency.
-ACCOUNT_TABLES = frozenset({"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot", "equitysnapshot"})
+ACCOUNT_TABLES = frozenset(
+    {"bot", "accountbalance", "cashflow", "riskmetrics", "portfoliosnapshot", "equitysnapshot",
+     "dailyperformancesummary", "systemhealthdashboard"}
+)  # fmt: skip
 MONEY = None
 RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_pct|win_rate|daily_return|volatility|cagr|current_drawdown", SHARE),
-    (r"strength|confidence|signal_strength|confidence_score", SHARE),
-    (r".*_hours", HOURS),
+    (r"strength|confidence|signal_strength|confidence_score|coverage", SHARE),
+    (r".*_hours|hours_held", HOURS),
     (r".*_seconds", SECONDS),
     (r".*_ms", MILLISECONDS),
     (r".*_days", DAYS),
@@ -84,7 +87,7 @@ RULES: tuple[tuple[str, Unit | None], ...] = (
     (r".*_ratio|profit_factor|sqn|margin_level|rsi_\d+", NUMBER),
     (r"(.*_)?quote_volume|position_size_usd|avg_position_size", MONEY),
     (r"(.*_)?(quantity|size|volume)", QUANTITY),
-    (r"(.*_)?price|.*stop_loss|.*take_profit|ema_\d+|atr_\d+", PRICE),
+    (r"(.*_)?price|.*stop_loss|.*take_profit|ema_\d+|atr_\d+|open|high|low|close", PRICE),
     (r"(.*_)?(pnl|equity|balance|capital|fees?|fee_quote|commission|slippage|notional|cost_basis|exposure)", MONEY),
     (r".*_(used|available|usd|profit|loss|win|drawdown|excursion)|c?var_95|portfolio_var_95|expectancy", MONEY),
 )

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.db.models.expressions import OrderBy
 
-from tradingdb.lib.db import SetSchema
+from tradingdb.lib.db import ByEdition, CreateView, SetSchema
 from tradingdb.lib.units import unit_of
 
 INDEX = "README.md"
@@ -34,13 +35,23 @@ def our_models() -> list[type[models.Model]]:
 
 
 def schemas() -> dict[str, str]:
-    """Return the PostgreSQL schema of each table that a migration has placed."""
+    """Return the PostgreSQL schema of each table and view that a migration has placed."""
     placed: dict[str, str] = {}
     for migration in MigrationLoader(None).disk_migrations.values():
-        for operation in migration.operations:
+        for operation in all_operations(migration.operations):
             if isinstance(operation, SetSchema):
                 placed.update(dict.fromkeys(operation.tables, operation.schema))
+            elif isinstance(operation, CreateView):
+                placed[operation.name] = operation.schema
     return placed
+
+
+def all_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Yield operations, and those inside of operations for one edition."""
+    for operation in operations:
+        yield operation
+        if isinstance(operation, ByEdition):
+            yield from all_operations([*operation.community, *operation.other])
 
 
 def pages() -> dict[str, str]:

@@ -255,6 +255,18 @@ CELERY_BEAT_SCHEDULE = {
         "task": "analytics.tasks.compute_daily_risk_metrics",
         "schedule": crontab(hour="0", minute="1"),
     },
+    "refresh views of the moment": {
+        "task": "analytics.tasks.refresh_views",
+        "args": [["active_positions_summary", "system_health_dashboard"]],
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "refresh views of days": {
+        "task": "analytics.tasks.refresh_views",
+        "args": [["daily_performance_summary", "daily_ohlcv"]],
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 300},
+    },
     "make partitions ahead": {
         "task": "analytics.tasks.make_partitions_ahead",
         "schedule": crontab(hour="0", minute="10"),

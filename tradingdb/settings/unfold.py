@@ -77,6 +77,10 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Performance snapshots", "analytics_performancesnapshot", "speed"),
             _list("ML models", "analytics_mlmodel", "model_training"),
             _list("Predictions", "analytics_modelprediction", "online_prediction"),
+            _list("Active positions summary", "analytics_activepositionsummary", "table_view"),
+            _list("Daily performance summary", "analytics_dailyperformancesummary", "calendar_month"),
+            _list("System health dashboard", "analytics_systemhealthdashboard", "monitor_heart"),
+            _list("View refreshes", "analytics_viewrefresh", "update"),
         ],
     },
     {
@@ -86,6 +90,9 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Candles", "marketdata_candle", "candlestick_chart"),
             _list("Order books", "marketdata_orderbooksnapshot", "menu_book"),
             _list("Indicators", "marketdata_technicalindicator", "show_chart"),
+            _list("Daily OHLCV", "analytics_dailyohlcv", "calendar_today"),
+            _list("Daily candles", "analytics_dailycandle", "event"),
+            _list("Changed days", "analytics_dailycandlechange", "edit_calendar"),
         ],
     },
     {
