@@ -8,14 +8,17 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib import admin as django_admin
-from django.db import connection, models
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection, models
+from django.test import AsyncRequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import PersonalToken, User
 from audit.models import SystemEvent, UserAction
 from bots.models import BotToken, CashFlow, Order, Trade
-from tests.factories import NOON, BotFactory, CashFlowFactory, OrderFactory, TradeFactory
+from tests.factories import NOON, BotFactory, CashFlowFactory, OrderFactory, StrategyTemplateFactory, TradeFactory
 from tests.house.test_admin import SECRETS
 from tradingdb.lib import cells, exports
 from tradingdb.lib.resources import columns_of, resource_of
@@ -245,6 +248,38 @@ def test_an_export_that_was_broken_off_is_recorded_as_such(admin, db, monkeypatc
 
     done = UserAction.objects.get(action="trade.exported")
     assert (done.after["is_whole"], done.after["rows"] < 3) == (False, True)
+
+
+def test_under_asgi_the_file_is_sent_block_by_block_too(admin, db, monkeypatch):
+    monkeypatch.setattr(exports, "BLOCK", 1)
+    for _ in range(3):
+        TradeFactory()
+    request = AsyncRequestFactory().post(f"/admin/{TRADES}/export/", {"format": "csv"})
+    request.user, request.session = admin.user, admin.session
+    answer = django_admin.site.get_model_admin(Trade).export_view(request)
+
+    async def taken():
+        return [block async for block in answer]
+
+    blocks = async_to_sync(taken)()
+    # As Django's handler does it, in a thread of its own; here the connection must stay.
+    request_finished.disconnect(close_old_connections)
+    answer.close()
+    request_finished.connect(close_old_connections)
+
+    assert answer.is_async
+    assert len(blocks) > 3
+    assert len(b"".join(blocks).splitlines()) == 4
+    assert UserAction.objects.get(action="trade.exported").after["rows"] == 3
+
+
+def test_rows_that_a_person_does_not_see_are_in_no_export(viewer, admin, db):
+    templates = "config_app/strategytemplate"
+    StrategyTemplateFactory(name="public", is_public=True)
+    StrategyTemplateFactory(name="hidden", is_public=False)
+
+    assert [line["name"] for line in rows_of(export(viewer, templates))] == ["public"]
+    assert [line["name"] for line in rows_of(export(admin, templates))] == ["hidden", "public"]
 
 
 def test_only_a_few_exports_run_at_once_and_each_gives_its_place_back(admin, db):

@@ -8,7 +8,7 @@ from django.contrib import admin as django_admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from analytics.models import PortfolioSnapshot
+from analytics.models import DailyPerformanceSummary, PortfolioSnapshot
 from bots.models import AccountBalance, Bot, CashFlow, Fill, Order, Position, Trade
 from tests.factories import BotFactory, CashFlowFactory, FillFactory, OrderFactory, PositionFactory, TradeFactory
 from tradingdb.lib import totals as lib_totals
@@ -116,6 +116,17 @@ def test_other_ledgers_add_up_too(admin, db, path, make, columns, expected):
     lines, _ = added_up(admin, path)
 
     assert lines == [("demo", "USDT", 1, *expected)]
+
+
+@pytest.mark.django_db
+def test_a_row_without_a_currency_is_added_to_none():
+    """A view's row over unlike money has no currency and no sum."""
+    page = django_admin.site.get_model_admin(DailyPerformanceSummary)
+
+    assert page.totals_group(None, {"mode": "demo", "currency": None}) == ("demo", "")
+    assert lib_totals.note_on([lib_totals.Group("demo", ""), lib_totals.Group("demo", "USDT")]) == (
+        "No sum over all: USDT and an unknown currency are not added."
+    )
 
 
 def test_only_what_means_something_is_added():
