@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from accounts.models import AuthIdentity, User, VerificationCode
+from accounts.models import AuthIdentity, SavedView, User, VerificationCode
 from analytics.models import (
     DailyCandle,
     DailyCandleChange,
@@ -624,3 +624,15 @@ def ViewRefreshFactory(**columns: Any) -> ViewRefresh:  # noqa: N802
         "row_count": 1,
     }
     return _create(ViewRefresh, columns, defaults)
+
+
+# --- accounts: saved views
+
+
+def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
+    """A private view of the trades in BTCUSDT."""
+    if "owner" not in columns:
+        columns["owner"] = UserFactory()
+    return _create(
+        SavedView, columns, {"page": "bots.trade", "name": f"View {next(_number)}", "query": "symbol=BTCUSDT"}
+    )
