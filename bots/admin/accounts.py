@@ -9,7 +9,6 @@ from audit.admin.recorded import RecordedAdmin
 from bots.models import Bot, ExchangeAccount
 from tradingdb.lib.sections import Section, table
 
-
 KEY = "Exchange key"
 
 
