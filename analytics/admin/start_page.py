@@ -1,15 +1,15 @@
 """The admin's start page: what runs, what is open, what was earned today, what waits for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Max, Sum
+from django.db.models import CharField, Func, Max, Sum
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from analytics.admin.risk_metrics import METRIC_COLUMNS
@@ -21,6 +21,8 @@ from bots.models import Bot, ControlState, IngestConflict, ParkedFact, Position,
 from tradingdb.lib import display
 from tradingdb.lib.sections import Section, list_url, table
 
+# Net P&L by bot and quote currency.
+Earned = dict[str, dict[str, Decimal]]
 # Worst first, so that a bot that is down stands on top.
 LIVENESS_ORDER = ("down", "late", "new", "up", "stopped", "archived")
 BOTS_SHOWN = 50
@@ -29,23 +31,26 @@ BOTS_SHOWN = 50
 def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add tiles and tables to the context of the admin's index."""
     now = timezone.now()
-    bots = list(Bot.objects.exclude(status=BotStatus.ARCHIVED).order_by("bot_id")[: BOTS_SHOWN + 1])
-    earned = pnl_of_day(bots, now)
+    bots = list(Bot.objects.exclude(status=BotStatus.ARCHIVED))
+    earned = pnl_of_day(now)
     context.update(
         title="Start page",
         tiles=tiles(bots, earned, now),
-        sections=[bots_table(bots[:BOTS_SHOWN], earned, now), *tables()],
+        sections=[bots_table(bots, earned, now), *tables()],
         as_of=display.moment(now),
     )
     return context
 
 
-def pnl_of_day(bots: Sequence[Bot], now: datetime) -> dict[str, Decimal]:
-    """Return net P&L of the trades that closed since 00:00 UTC, by bot."""
+def pnl_of_day(now: datetime) -> Earned:
+    """Return net P&L of the trades that closed since 00:00 UTC, by bot and quote currency."""
     midnight = datetime.combine(now.date(), time.min, tzinfo=now.tzinfo)
     closed = Trade.objects.filter(exit_time__gte=midnight, exit_time__lt=midnight + timedelta(days=1)).order_by()
-    sums = closed.values_list("bot_id").annotate(net=Sum("pnl_usd"))
-    return {bot_id: net for bot_id, net in sums if net is not None}
+    quote = Func("symbol", "bot__currency", function="analytics.quote_currency", output_field=CharField())
+    earned: Earned = {}
+    for bot_id, currency, net in closed.annotate(quote=quote).values_list("bot_id", "quote").annotate(Sum("pnl_usd")):
+        earned.setdefault(bot_id, {})[currency] = net
+    return earned
 
 
 def tile(name: str, value: Any, url: str, note: Any = "") -> dict[str, Any]:
@@ -53,7 +58,7 @@ def tile(name: str, value: Any, url: str, note: Any = "") -> dict[str, Any]:
     return {"name": name, "value": value, "url": url, "note": note}
 
 
-def tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime) -> list[dict[str, Any]]:
+def tiles(bots: Sequence[Bot], earned: Earned, now: datetime) -> list[dict[str, Any]]:
     """Return the figures on top."""
     states = [bot.liveness(now) for bot in bots]
     wrong = sum(state in ("down", "late") for state in states)
@@ -78,27 +83,29 @@ def waiting_tile(name: str, count: str, url: str) -> dict[str, Any]:
     return tile(name, display.badge(count, tone="bad") if count else "0", url)
 
 
-def pnl_tiles(bots: Sequence[Bot], earned: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+def pnl_tiles(bots: Sequence[Bot], earned: Earned) -> list[dict[str, Any]]:
     """Return today's P&L once a currency and mode: different money is never added up."""
     sums: dict[tuple[str, str], Decimal] = {}
     for bot in bots:
-        key = (bot.deployment_mode, bot.currency)
-        sums[key] = sums.get(key, Decimal(0)) + earned.get(bot.bot_id, Decimal(0))
+        for currency, net in earned.get(bot.bot_id, {bot.currency: Decimal(0)}).items():
+            key = (bot.deployment_mode, currency)
+            sums[key] = sums.get(key, Decimal(0)) + net
     return [
         tile("Net P&L today", display.pnl(total), list_url(Trade), f"{currency}, {mode}; closed since 00:00Z")
         for (mode, currency), total in sorted(sums.items())
     ]
 
 
-def bots_table(bots: Sequence[Bot], earned: Mapping[str, Decimal], now: datetime) -> Section:
-    """Return the bots, worst first."""
+def bots_table(bots: Sequence[Bot], earned: Earned, now: datetime) -> Section:
+    """Return the worst fifty of the bots."""
     page: Any = admin.site.get_model_admin(Bot)
-    ranked = sorted(bots, key=lambda bot: (LIVENESS_ORDER.index(bot.liveness(now)), bot.bot_id))
+    ranked = sorted(bots, key=lambda bot: (LIVENESS_ORDER.index(bot.liveness(now)), bot.bot_id))[:BOTS_SHOWN]
     titles = [("Bot", False), ("Heartbeat", False), ("Status", False), ("Mode", False), ("Equity", True),
               ("P&L today", True), ("Total P&L", True), ("Errors", True)]  # fmt: skip
     lines = []
     for bot in ranked:
-        today = display.pnl(earned.get(bot.bot_id, Decimal(0)), unit=bot.currency)
+        nets = earned.get(bot.bot_id, {bot.currency: Decimal(0)})
+        today = format_html_join(" ", "{}", [(display.pnl(net, unit=unit),) for unit, net in sorted(nets.items())])
         values: list[SafeString] = [
             display.link(bot.bot_id, "bots_bot_change", bot.bot_id), page.heartbeat(bot), display.badge(bot.status),
             display.badge(bot.deployment_mode), page.num_equity(bot), today, page.num_total_pnl(bot),
