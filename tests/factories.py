@@ -11,8 +11,10 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from accounts.models import AuthIdentity, User, VerificationCode
+from accounts.models import AuthIdentity, SavedView, User, VerificationCode
 from analytics.models import (
+    DailyCandle,
+    DailyCandleChange,
     DataQualityCase,
     EquitySnapshot,
     MLModel,
@@ -22,6 +24,7 @@ from analytics.models import (
     PortfolioSnapshot,
     RiskMetrics,
     StrategyPerformance,
+    ViewRefresh,
 )
 from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
 from bots.models import (
@@ -584,3 +587,52 @@ def TechnicalIndicatorFactory(**columns: Any) -> TechnicalIndicator:  # noqa: N8
         "parameters": {"period": 14},
     }
     return _create(TechnicalIndicator, columns, defaults)
+
+
+# --- analytics: views
+def DailyCandleFactory(**columns: Any) -> DailyCandle:  # noqa: N802
+    """A UTC day of BTCUSDT between 1 and 3, of one candle that lasts all day."""
+    defaults = {
+        "exchange": "bybit",
+        "symbol": "BTCUSDT",
+        "interval": "1d",
+        "day": NOON.replace(hour=0),
+        "open": Decimal(2),
+        "high": Decimal(3),
+        "low": Decimal(1),
+        "close": Decimal(2),
+        "volume": Decimal(1),
+        "candles": 1,
+        "coverage": Decimal(1),
+    }
+    return _create(DailyCandle, columns, defaults)
+
+
+def DailyCandleChangeFactory(**columns: Any) -> DailyCandleChange:  # noqa: N802
+    """A note on a day of BTCUSDT in one-minute candles."""
+    defaults = {"exchange": "bybit", "symbol": "BTCUSDT", "interval": "1m", "day": NOON.replace(hour=0)}
+    return _create(DailyCandleChange, columns, defaults)
+
+
+def ViewRefreshFactory(**columns: Any) -> ViewRefresh:  # noqa: N802
+    """A refresh of daily_ohlcv at noon that went well."""
+    defaults = {
+        "view_name": "daily_ohlcv",
+        "refreshed_at": NOON,
+        "attempted_at": NOON,
+        "duration_ms": 1,
+        "row_count": 1,
+    }
+    return _create(ViewRefresh, columns, defaults)
+
+
+# --- accounts: saved views
+
+
+def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
+    """A private view of the trades in BTCUSDT."""
+    if "owner" not in columns:
+        columns["owner"] = UserFactory()
+    return _create(
+        SavedView, columns, {"page": "bots.trade", "name": f"View {next(_number)}", "query": "symbol=BTCUSDT"}
+    )

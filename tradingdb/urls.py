@@ -16,6 +16,10 @@ def problems(request: HttpRequest) -> FileResponse:
     return FileResponse(page.open("rb"), content_type="text/plain; charset=utf-8")
 
 
+handler403 = "tradingdb.lib.error_pages.forbidden"
+handler404 = "tradingdb.lib.error_pages.not_found"
+handler500 = "tradingdb.lib.error_pages.broken"
+
 urlpatterns = [
     path("", dashboard, name="dashboard"),
     path("api/v1/", include("tradingdb.api")),

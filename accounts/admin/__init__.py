@@ -1,5 +1,5 @@
 """The admin of people."""
 
-from accounts.admin import identities, users
+from accounts.admin import identities, saved_views, users
 
-__all__ = ["identities", "users"]
+__all__ = ["identities", "saved_views", "users"]

@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth import admin as auth_admin  # noqa: F401 (registers the groups)
+from django.contrib.auth.models import Group
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -23,6 +25,8 @@ from tradingdb.lib.admin import ControlModelAdmin, RelatedFilter
 from tradingdb.lib.asking import ReasonForm, asking
 from tradingdb.lib.sections import Link, Section, list_url, row_url, table
 
+# What a person may do follows from the role; Django's groups would give nothing, so nobody shall look for it there.
+admin.site.unregister(Group)
 ROLE_TONES: Mapping[str, str] = {Role.ADMIN: "warn", Role.TRADER: "info", Role.VIEWER: "neutral"}
 
 

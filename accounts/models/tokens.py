@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tradingdb.lib.fields import finite_times
+
 
 class PersonalToken(models.Model):
     """One API token of one person; only a keyed hash of its secret is kept."""
@@ -27,6 +29,7 @@ class PersonalToken(models.Model):
             models.CheckConstraint(
                 condition=models.Q(prefix__regex=r"^[A-Za-z0-9]{12}$"), name="personal_tokens_valid_prefix"
             ),
+            finite_times("personal_tokens_finite_times", "created_at", "expires_at", "last_used_at", "revoked_at"),
         ]
 
     def __str__(self) -> str:

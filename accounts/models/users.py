@@ -9,12 +9,15 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from accounts.choices import Role
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, named, one_of
+from tradingdb.lib.json_rules import json_objects
 
-# Trader changes beyond reading, as app.model; everything else a trader or viewer may only view.
+# What each role may do with rows. An admin may do all that a page offers; a trader and a viewer see and export every
+# table but these, and a trader changes what is named here. docs/admin.md has the whole matrix, and a test holds it.
+ADMINS_ONLY_APPS = frozenset({"accounts"})
+ADMINS_ONLY = frozenset({"bots.bottoken", "config_app.exchangeapikey"})
 TRADER_CHANGES = frozenset(
     {
-        "bots.change_bot",
         "bots.change_position",
         "bots.change_trade",
         "bots.change_signal",
@@ -26,6 +29,7 @@ TRADER_CHANGES = frozenset(
         "notifications.add_feedback",
     }
 )
+READING = frozenset({"view", "export"})
 
 
 class UserManager(BaseUserManager["User"]):
@@ -69,6 +73,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             one_of("role", Role, name="users_valid_role"),
             models.UniqueConstraint(Lower("email"), name="users_unique_email_any_case"),
+            named("users_named", "email"),
+            finite_times("users_finite_times", "last_login", "created_at", "updated_at"),
+            json_objects("users_json_objects", "metadata"),
         ]
 
     def __str__(self) -> str:
@@ -89,15 +96,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.is_active and self.role in (Role.ADMIN, Role.TRADER)
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Answer from the role: admin all, trader and viewer every view, trader a few changes."""
-        if not self.is_active:
-            return False
-        if self.role == Role.ADMIN:
-            return True
-        if perm.partition(".")[2].startswith("view_"):
+        """Answer from the role; `app.import_model` asks for the right to add or change rows by a file."""
+        if not self.is_active or self.role == Role.ADMIN:
+            return self.is_active
+        app, _, name = perm.partition(".")
+        verb, _, model = name.partition("_")
+        if app in ADMINS_ONLY_APPS or f"{app}.{model}" in ADMINS_ONLY:
             # Who may come in, and with what, is the admins' business alone.
-            return not perm.startswith("accounts.")
-        return self.role == Role.TRADER and perm in TRADER_CHANGES
+            return False
+        if verb in READING:
+            return True
+        if self.role != Role.TRADER:
+            return False
+        if verb == "import":
+            return not TRADER_CHANGES.isdisjoint({f"{app}.add_{model}", f"{app}.change_{model}"})
+        return perm in TRADER_CHANGES
 
     def has_module_perms(self, app_label: str) -> bool:
-        return self.is_active and (self.role == Role.ADMIN or app_label != "accounts")
+        return self.is_active and (self.role == Role.ADMIN or app_label not in ADMINS_ONLY_APPS)

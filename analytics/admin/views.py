@@ -26,6 +26,7 @@ from bots.ledger.symbols import split_symbol
 from bots.models import Position
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin
+from tradingdb.lib.totals import Group
 from tradingdb.lib.units import Kind
 
 
@@ -60,9 +61,20 @@ class ViewAdmin(LedgerAdmin):
         return super().changelist_view(request, {"view_age": age, **(extra_context or {})})
 
 
+class MoneyViewAdmin(ViewAdmin, BotLedgerAdmin):
+    """A page of a view whose rows say their mode and their currency themselves."""
+
+    def get_totals_by(self) -> Mapping[str, str]:
+        return {"mode": "deployment_mode", "currency": "currency"}
+
+    def totals_group(self, kind: Kind | None, values: Mapping[str, Any]) -> Group:
+        return Group(values["mode"], values["currency"] or "")
+
+
 @admin.register(ActivePositionSummary)
-class ActivePositionSummaryAdmin(ViewAdmin, BotLedgerAdmin):
+class ActivePositionSummaryAdmin(MoneyViewAdmin):
     view = ViewName.ACTIVE_POSITIONS_SUMMARY
+    totals = ("position_value_usd", "unrealized_pnl")
     list_display = (
         "position_id", "show_bot", "deployment_mode", "symbol", "side", "size", "avg_entry_price", "current_price",
         "position_value_usd", "unrealized_pnl", "unrealized_pnl_pct", "currency", "leverage", "opened_at", "hours_held",
@@ -87,8 +99,9 @@ class ActivePositionSummaryAdmin(ViewAdmin, BotLedgerAdmin):
 
 
 @admin.register(DailyPerformanceSummary)
-class DailyPerformanceSummaryAdmin(ViewAdmin, BotLedgerAdmin):
+class DailyPerformanceSummaryAdmin(MoneyViewAdmin):
     view = ViewName.DAILY_PERFORMANCE_SUMMARY
+    totals = ("total_pnl", "total_fees")
     list_display = (
         "trade_date", "show_bot", "deployment_mode", "total_trades", "winning_trades", "losing_trades", "win_rate",
         "total_pnl", "avg_pnl", "avg_pnl_pct", "total_fees", "currency", "avg_holding_hours",

@@ -7,6 +7,7 @@ from django.utils import timezone
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from tradingdb.lib.fields import exact, finite_times, ratio
+from tradingdb.lib.json_rules import json_objects
 
 
 class PortfolioSnapshot(models.Model):
@@ -46,6 +47,7 @@ class PortfolioSnapshot(models.Model):
             ),
             models.CheckConstraint(condition=~Q(currency=""), name="portfolio_snapshots_has_currency"),
             finite_times("portfolio_snapshots_finite_times", "timestamp", "created_at"),
+            json_objects("portfolio_snapshots_json_objects", "bot_metrics"),
         ]
         indexes = [models.Index(F("timestamp").desc(), name="idx_portfolio_timestamp")]
 

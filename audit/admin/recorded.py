@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from audit.services.actions import Actor
 from tradingdb.lib.admin import ControlModelAdmin
+from tradingdb.lib.imports import ImportMixin
 
 
 class ReasonedForm(forms.ModelForm):
@@ -27,7 +28,7 @@ class ReasonedForm(forms.ModelForm):
         self.initial["reason"] = ""
 
 
-class RecordedAdmin(ControlModelAdmin):
+class RecordedAdmin(ImportMixin, ControlModelAdmin):
     """An editable page: only fields that changed are written; who, what and why is kept in the same transaction."""
 
     form = ReasonedForm

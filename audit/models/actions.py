@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tradingdb.lib.fields import finite_times
+
 
 class UserAction(models.Model):
     """One thing a person did or tried to do, with what it was before and after. Rows are never changed."""
@@ -26,7 +28,10 @@ class UserAction(models.Model):
     class Meta:
         db_table = "user_actions"
         ordering = ["-created_at"]
-        constraints = [models.CheckConstraint(condition=~models.Q(action=""), name="user_actions_named")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(action=""), name="user_actions_named"),
+            finite_times("user_actions_finite_times", "created_at"),
+        ]
         indexes = [
             models.Index("user", models.F("created_at").desc(), name="idx_user_actions_user"),
             models.Index("action", models.F("created_at").desc(), name="idx_user_actions_action"),

@@ -7,7 +7,8 @@ from django.utils import timezone
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from audit.choices import EventLevel
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, named, one_of, valid_symbol
+from tradingdb.lib.json_rules import json_objects
 
 
 class SystemEvent(models.Model):
@@ -37,7 +38,13 @@ class SystemEvent(models.Model):
     class Meta:
         db_table = "system_events"
         ordering = ["-event_time"]
-        constraints = [one_of("event_level", EventLevel, name="system_events_valid_level")]
+        constraints = [
+            one_of("event_level", EventLevel, name="system_events_valid_level"),
+            named("system_events_named", "event_type"),
+            valid_symbol("system_events_valid_symbol"),
+            finite_times("system_events_finite_times", "event_time", "created_at"),
+            json_objects("system_events_json_objects", "details", null=True),
+        ]
         indexes = [
             models.Index(models.F("event_time").desc(), name="idx_events_time"),
             models.Index("event_level", models.F("event_time").desc(), name="idx_events_level"),

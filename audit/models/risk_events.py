@@ -5,7 +5,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.choices import RiskAction, RiskType
-from tradingdb.lib.fields import FiniteDecimalField, amount, one_of
+from tradingdb.lib.fields import FiniteDecimalField, amount, finite_times, named, not_negative, one_of, valid_symbol
+from tradingdb.lib.json_rules import json_objects
 
 
 class RiskEvent(models.Model):
@@ -45,6 +46,11 @@ class RiskEvent(models.Model):
                 condition=models.Q(positions_affected__gte=0, trades_cancelled__gte=0),
                 name="risk_events_counts_not_negative",
             ),
+            named("risk_events_named", "bot_id"),
+            not_negative("risk_events_threshold_not_negative", "threshold_pct"),
+            valid_symbol("risk_events_valid_symbol", blank=True),
+            finite_times("risk_events_finite_times", "event_time", "resolved_at", "created_at"),
+            json_objects("risk_events_json_objects", "details"),
         ]
         indexes = [
             models.Index("bot_id", models.F("event_time").desc(), name="idx_risk_events_bot_id"),

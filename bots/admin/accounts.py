@@ -20,6 +20,8 @@ class ExchangeAccountAdmin(RecordedAdmin):
     addable = ("account_id", "exchange", "currency", "description")
     # Exchange and currency are what its fills were counted in: they stay.
     editable = ("description", "is_active", "reason")
+    importable = ("account_id", "exchange", "currency", "description", "is_active")
+    import_key = ("account_id",)
     fieldsets = (
         (None, {"fields": ("account_id", ("exchange", "currency"), "description", "is_active", "created_at")}),
         ("Why", {"fields": ("reason",)}),

@@ -1,5 +1,7 @@
 """Balances and cash flows."""
 
+from collections.abc import Mapping
+
 from django.contrib import admin
 
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin
@@ -35,6 +37,7 @@ class CashFlowAdmin(BotLedgerAdmin):
     list_filter = (BOT_FILTER, ("kind", ChoicesFilter))
     ordering = ("-id",)
     scoped_search = ("cash_flow_id",)
+    totals = ("amount",)
     search_help_text = "Whole cash flow id"
     fieldsets = (
         (
@@ -43,3 +46,7 @@ class CashFlowAdmin(BotLedgerAdmin):
                         ("source", "created_at"), "notes")},
         ),
     )  # fmt: skip
+
+    def get_totals_by(self) -> Mapping[str, str]:
+        """Each flow says its own currency."""
+        return {**super().get_totals_by(), "currency": "currency"}

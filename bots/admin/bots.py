@@ -63,6 +63,8 @@ class BotAdmin(RecordedAdmin):
     search_help_text = "Bot, name or strategy"
     empty_note = "No bot yet. Register the first one, make a token for it, and let it report."
     ordering = ("bot_id",)
+    totals = ("initial_capital", "current_equity", "total_pnl")
+    totals_by = {"mode": "deployment_mode", "currency": "currency"}
     sortable_by = ("bot_id", "bot_name", "status", "deployment_mode", "strategy_name", "error_count")
     editable = ("bot_name", "description", *LIMITS, "reason")
     addable = (*IDENTITY, "description", *LIMITS)
@@ -86,10 +88,6 @@ class BotAdmin(RecordedAdmin):
         ("Why", {"fields": ("reason",)}),
         ("Origin", {"fields": (("created_at", "created_by"), ("updated_at", "extra_metadata"))}),
     )  # fmt: skip
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Limits are the admins' business; a trader uses the buttons."""
-        return self.has_administer_permission(request) and super().has_change_permission(request, obj)
 
     def units(self, row: Bot) -> Mapping[Kind, str]:
         return {Kind.ACCOUNT: row.currency}

@@ -26,6 +26,7 @@ class FillAdmin(BotLedgerAdmin):
     list_filter = (BOT_FILTER, symbols_of(Order), ("side", ChoicesFilter), ("executed_at", DayRangeFilter))
     ordering = ("-executed_at",)
     natural_key = "fill_id"
+    totals = ("realized_pnl", "fee_quote")
     scoped_search = ("fill_id", "order_id")
     search_help_text = "Whole fill or order id"
     fieldsets = (

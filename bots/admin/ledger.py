@@ -9,12 +9,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
+from bots.choices import DeploymentMode
 from bots.ledger.symbols import split_symbol
 from bots.services.notes import ledger_id, notes_set
 from tradingdb.lib import display
 from tradingdb.lib.admin import DropdownFilter, LedgerAdmin, RelatedFilter
 from tradingdb.lib.columns import Column, label_of, named
 from tradingdb.lib.keyset import distinct_values
+from tradingdb.lib.totals import Group
 from tradingdb.lib.units import Kind
 
 # Text columns that name a row of another table by its id for the same bot.
@@ -75,6 +77,12 @@ def reference_column(field: Any, table: str) -> Column:
     return named(present, name=f"shown_{field.name}", heading=label_of(field).removesuffix(" ID"))
 
 
+def currencies(symbol: str, currency: str) -> Mapping[Kind, str]:
+    """Return in what each kind of number is, from a row's symbol and its bot's currency."""
+    base, quote = split_symbol(symbol, currency)
+    return {Kind.PRICE: quote, Kind.QUANTITY: base, Kind.QUOTE: quote, Kind.ACCOUNT: currency}
+
+
 class BotLedgerAdmin(LedgerAdmin):
     """A page of rows that belong to a bot."""
 
@@ -98,9 +106,20 @@ class BotLedgerAdmin(LedgerAdmin):
         return known[name]
 
     def units(self, row: Any) -> Mapping[Kind, str]:
-        currency = row.bot.currency
-        base, quote = split_symbol(getattr(row, "symbol", ""), currency)
-        return {Kind.PRICE: quote, Kind.QUANTITY: base, Kind.QUOTE: quote, Kind.ACCOUNT: currency}
+        return currencies(getattr(row, "symbol", ""), row.bot.currency)
+
+    def get_totals_by(self) -> Mapping[str, str]:
+        """Money is live or not by the bot's mode and by what the row says of itself; its currency is the symbol's."""
+        by = {"mode": "bot__deployment_mode", "currency": "bot__currency"}
+        names = {field.name for field in self.opts.concrete_fields}
+        return by | {name: name for name in ("symbol", "is_paper_trade") if name in names}
+
+    def totals_group(self, kind: Kind | None, values: Mapping[str, Any]) -> Group:
+        # A live bot may trade on paper; what the others trade is play money anyway.
+        is_play = values["mode"] == DeploymentMode.LIVE and values.get("is_paper_trade")
+        mode = f"{values['mode']} on paper" if is_play else str(values["mode"])
+        units = currencies(values.get("symbol", ""), values["currency"])
+        return Group(mode, units.get(kind or Kind.ACCOUNT, ""))
 
 
 class NotesAdmin(BotLedgerAdmin):

@@ -25,6 +25,7 @@ class OrderAdmin(BotLedgerAdmin):
     )  # fmt: skip
     ordering = ("-created_at",)
     natural_key = "order_id"
+    totals = ("filled_notional", "fees")
     search_exact = ("exchange_order_id",)
     scoped_search = ("order_id",)
     search_help_text = "Whole order id or exchange order id"

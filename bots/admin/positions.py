@@ -42,6 +42,7 @@ class PositionAdmin(NotesAdmin):
     )  # fmt: skip
     ordering = ("-opened_at",)
     natural_key = "position_id"
+    totals = ("unrealized_pnl", "realized_pnl", "fees", "total_pnl")
     scoped_search = ("position_id",)
     search_help_text = "Whole position id"
     fieldsets = (

@@ -24,6 +24,8 @@ class StrategyAdmin(RecordedAdmin):
     addable = ("name", *SETTINGS)
     # Other rows name it, so the name stays.
     editable = (*SETTINGS, "reason")
+    importable = ("name", *SETTINGS)
+    import_key = ("name",)
     fieldsets = (
         (None, {"fields": ("name", ("type", "status"), "description", ("symbols", "timeframes"))}),
         ("Parameters", {"fields": ("parameters", "risk_parameters")}),

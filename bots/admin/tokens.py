@@ -33,13 +33,6 @@ class BotTokenAdmin(ControlModelAdmin):
     )  # fmt: skip
     actions_detail = ("revoke",)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Keys to the house are the admins' business, even without their secrets."""
-        return self.has_administer_permission(request)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_administer_permission(request)
-
     @admin.display(description="Bot")
     def show_bot(self, token: BotToken) -> SafeString:
         return bot_link(token.bot_id)

@@ -49,6 +49,7 @@ class TradeAdmin(NotesAdmin):
     )  # fmt: skip
     ordering = ("-entry_time",)
     natural_key = "trade_id"
+    totals = ("gross_pnl", "fees", "pnl_usd")
     scoped_search = ("trade_id", "position_id")
     search_help_text = "Whole trade or position id"
     fieldsets = (

@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tradingdb.lib.fields import finite_times
+
 
 class ExchangeAccount(models.Model):
     """One account at one exchange. An account is not a bot: several bots may trade on it."""
@@ -18,7 +20,10 @@ class ExchangeAccount(models.Model):
     class Meta:
         db_table = "exchange_accounts"
         ordering = ["account_id"]
-        constraints = [models.CheckConstraint(condition=~models.Q(account_id=""), name="exchange_accounts_named")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(account_id=""), name="exchange_accounts_named"),
+            finite_times("exchange_accounts_finite_times", "created_at"),
+        ]
 
     def __str__(self) -> str:
         return self.account_id

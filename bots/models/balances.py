@@ -9,7 +9,7 @@ from django.utils import timezone
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from bots.choices import CashFlowKind, SnapshotType
-from tradingdb.lib.fields import amount, exact, one_of, ratio
+from tradingdb.lib.fields import amount, exact, finite_times, named, one_of, ratio
 
 
 class AccountBalance(models.Model):
@@ -44,6 +44,8 @@ class AccountBalance(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bot", "balance_id", "timestamp"], name="account_balance_unique_per_bot"),
             one_of("snapshot_type", SnapshotType, name="account_balance_valid_type"),
+            named("account_balance_named", "balance_id"),
+            finite_times("account_balance_finite_times", "timestamp", "created_at"),
         ]
         indexes = [
             models.Index(F("timestamp").desc(), name="idx_balance_timestamp"),
@@ -87,6 +89,8 @@ class CashFlow(models.Model):
                 | Q(kind__in=[CashFlowKind.FUNDING, CashFlowKind.ADJUSTMENT]),
                 name="cash_flows_sign_matches_kind",
             ),
+            named("cash_flows_named", "cash_flow_id", "currency"),
+            finite_times("cash_flows_finite_times", "occurred_at", "created_at"),
         ]
         indexes = [models.Index(fields=["bot", "occurred_at"], name="idx_cash_flows_bot_time")]
 

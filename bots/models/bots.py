@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import BotStatus, DeploymentMode
-from tradingdb.lib.fields import amount, one_of, ratio
+from tradingdb.lib.fields import amount, finite_times, fractions, named, not_negative, one_of, ratio
+from tradingdb.lib.json_rules import json_objects
 
 
 class BotQuerySet(models.QuerySet["Bot"]):
@@ -76,6 +77,11 @@ class Bot(models.Model):
             models.CheckConstraint(condition=Q(initial_capital__gte=0), name="bots_capital_not_negative"),
             models.CheckConstraint(condition=Q(max_positions__gte=0), name="bots_max_positions_not_negative"),
             models.CheckConstraint(condition=Q(leverage_limit__gte=1), name="bots_leverage_at_least_one"),
+            named("bots_named", "bot_name", "bot_type", "strategy_name"),
+            fractions("bots_limits_are_fractions", "max_daily_loss_pct", "max_weekly_loss_pct", "max_drawdown_pct"),
+            not_negative("bots_errors_not_negative", "error_count"),
+            finite_times("bots_finite_times", "last_heartbeat", "started_at", "created_at", "updated_at"),
+            json_objects("bots_json_objects", "extra_metadata"),
         ]
         indexes = [
             models.Index(fields=["status"], name="idx_bots_status"),

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import ControlLevel, ControlScope
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, not_negative, one_of
 
 
 class ControlState(models.Model):
@@ -32,6 +32,8 @@ class ControlState(models.Model):
                 condition=Q(scope=ControlScope.ALL, target="") | (~Q(scope=ControlScope.ALL) & ~Q(target="")),
                 name="control_states_target_fits_scope",
             ),
+            not_negative("control_states_version_not_negative", "version"),
+            finite_times("control_states_finite_times", "changed_at"),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import Liquidity, Side
-from tradingdb.lib.fields import amount, exact, one_of
+from tradingdb.lib.fields import amount, exact, finite_times, named, one_of, valid_symbol
 
 
 class Fill(models.Model):
@@ -70,6 +70,9 @@ class Fill(models.Model):
                 condition=Q(closed_quantity__gte=0) & Q(closed_quantity__lte=F("quantity")),
                 name="fills_closed_within_quantity",
             ),
+            named("fills_named", "fill_id"),
+            valid_symbol("fills_valid_symbol"),
+            finite_times("fills_finite_times", "executed_at", "received_at"),
         ]
         indexes = [
             models.Index(fields=["bot", "symbol", "executed_at", "fill_id"], name="idx_fills_fold"),

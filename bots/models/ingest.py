@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import ConflictStatus, FactKind, ParkedState
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, named, one_of
 
 
 class IngestKey(models.Model):
@@ -24,6 +24,8 @@ class IngestKey(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bot", "kind", "natural_id"], name="ingest_keys_unique"),
             one_of("kind", FactKind, name="ingest_keys_valid_kind"),
+            named("ingest_keys_named", "natural_id"),
+            finite_times("ingest_keys_finite_times", "fact_at", "created_at"),
         ]
 
     def __str__(self) -> str:
@@ -58,6 +60,8 @@ class ParkedFact(models.Model):
                 | (~Q(state=ParkedState.PARKED) & Q(applied_at__isnull=False)),
                 name="parked_facts_applied_has_time",
             ),
+            named("parked_facts_named", "fact_id", "order_id"),
+            finite_times("parked_facts_finite_times", "received_at", "applied_at"),
         ]
         indexes = [
             models.Index(
@@ -97,6 +101,8 @@ class IngestConflict(models.Model):
             one_of("kind", FactKind, name="ingest_conflicts_valid_kind"),
             one_of("status", ConflictStatus, name="ingest_conflicts_valid_status"),
             models.CheckConstraint(condition=Q(received_count__gte=1), name="ingest_conflicts_counted"),
+            named("ingest_conflicts_named", "natural_id"),
+            finite_times("ingest_conflicts_finite_times", "received_at", "resolved_at"),
         ]
         indexes = [
             models.Index("bot", F("received_at").desc(), name="idx_ingest_conflicts_bot"),

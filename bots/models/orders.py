@@ -17,7 +17,8 @@ from bots.choices import (
     OrderType,
     Side,
 )
-from tradingdb.lib.fields import amount, exact, one_of
+from tradingdb.lib.fields import amount, exact, finite_times, named, not_negative, one_of, positive, valid_symbol
+from tradingdb.lib.json_rules import json_objects
 
 ACTIVE = [str(status) for status in ACTIVE_ORDER_STATUSES]
 ENDED_UNFILLED = [str(status) for status in TERMINAL_ORDER_STATUSES if status != OrderStatus.FILLED]
@@ -120,6 +121,26 @@ class Order(models.Model):
                 | (~Q(status=OrderStatus.FILLED) & Q(filled_quantity__lt=F("quantity"))),
                 name="orders_filled_when_nothing_remains",
             ),
+            named("orders_named", "order_id"),
+            positive("orders_positive_stop_price", "stop_price"),
+            positive("orders_positive_leverage", "leverage"),
+            not_negative("orders_retries_not_negative", "retry_count"),
+            models.CheckConstraint(
+                condition=~Q(order_type__in=[OrderType.LIMIT.value, OrderType.STOP_LIMIT.value])
+                | Q(price__isnull=False),
+                name="orders_limit_has_price",
+            ),
+            valid_symbol("orders_valid_symbol"),
+            finite_times(
+                "orders_finite_times",
+                "reported_at",
+                "created_at",
+                "submitted_at",
+                "filled_at",
+                "updated_at",
+                "received_at",
+            ),
+            json_objects("orders_json_objects", "order_metadata", null=True),
         ]
         indexes = [
             models.Index("bot", F("created_at").desc(), name="idx_orders_bot_id"),
@@ -161,6 +182,7 @@ class OrderEvent(models.Model):
         constraints = [
             one_of("from_status", OrderStatus, name="order_events_valid_from"),
             one_of("to_status", OrderStatus, name="order_events_valid_to"),
+            finite_times("order_events_finite_times", "at", "received_at"),
         ]
         indexes = [models.Index(fields=["bot", "order_id", "id"], name="idx_order_events_order")]
 

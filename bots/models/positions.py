@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import OPEN_POSITION_STATUSES, Direction, PositionStatus
-from tradingdb.lib.fields import amount, exact, one_of, ratio
+from tradingdb.lib.fields import amount, exact, finite_times, fractions, named, one_of, positive, ratio, valid_symbol
+from tradingdb.lib.json_rules import json_objects
 
 OPEN = [str(status) for status in OPEN_POSITION_STATUSES]
 
@@ -104,6 +105,32 @@ class Position(models.Model):
                 name="positions_close_after_open",
             ),
             models.CheckConstraint(condition=Q(cost_basis__gte=0), name="positions_cost_not_negative"),
+            named("positions_named", "position_id"),
+            positive("positions_positive_quantity", "quantity"),
+            positive(
+                "positions_positive_prices",
+                "avg_entry_price",
+                "current_price",
+                "stop_loss",
+                "take_profit",
+                "highest_price",
+                "lowest_price",
+            ),
+            models.CheckConstraint(condition=Q(highest_price__gte=F("lowest_price")), name="positions_high_above_low"),
+            positive("positions_positive_leverage", "leverage"),
+            fractions("positions_trailing_is_fraction", "trailing_stop_pct"),
+            valid_symbol("positions_valid_symbol"),
+            finite_times(
+                "positions_finite_times",
+                "marked_at",
+                "opened_at",
+                "closed_at",
+                "last_updated",
+                "last_fill_at",
+                "created_at",
+                "updated_at",
+            ),
+            json_objects("positions_json_objects", "entry_signal", "position_metadata", null=True),
         ]
         indexes = [
             models.Index("bot", F("opened_at").desc(), name="idx_positions_bot_id"),

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import CaseKind, CaseStatus
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, one_of, valid_symbol
 
 
 class ReconciliationCase(models.Model):
@@ -48,6 +48,8 @@ class ReconciliationCase(models.Model):
                 | (~Q(status=CaseStatus.RESOLVED) & Q(resolved_at__isnull=True)),
                 name="reconciliation_cases_resolved_has_time",
             ),
+            valid_symbol("reconciliation_cases_valid_symbol", blank=True),
+            finite_times("reconciliation_cases_finite_times", "opened_at", "last_seen_at", "resolved_at"),
         ]
         indexes = [models.Index("bot", F("opened_at").desc(), name="idx_reconciliation_cases_bot")]
 

@@ -7,7 +7,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import SignalOutcome, SignalType
-from tradingdb.lib.fields import amount, exact, one_of, ratio
+from tradingdb.lib.fields import amount, exact, finite_times, named, one_of, positive, ratio, valid_symbol
+from tradingdb.lib.json_rules import json_objects
 
 
 class Signal(models.Model):
@@ -61,6 +62,19 @@ class Signal(models.Model):
                 condition=Q(confidence__gte=0) & Q(confidence__lte=1), name="signals_valid_confidence"
             ),
             models.CheckConstraint(condition=Q(price__gt=0), name="signals_positive_price"),
+            named("signals_named", "signal_id", "strategy"),
+            positive(
+                "signals_positive_suggestions",
+                "suggested_stop_loss",
+                "suggested_take_profit",
+                "suggested_position_size",
+            ),
+            models.CheckConstraint(
+                condition=Q(executed=False) | Q(rejected=False), name="signals_executed_or_rejected"
+            ),
+            valid_symbol("signals_valid_symbol"),
+            finite_times("signals_finite_times", "timestamp", "valid_until", "execution_time", "created_at"),
+            json_objects("signals_json_objects", "indicators", "market_conditions", null=True),
         ]
         indexes = [
             models.Index(F("timestamp").desc(), name="idx_signals_timestamp"),

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import TokenScope
+from tradingdb.lib.fields import finite_times
 
 
 def all_scopes() -> list[str]:
@@ -44,6 +45,7 @@ class BotToken(models.Model):
                 condition=Q(scopes__contained_by=[str(scope) for scope in TokenScope.values]),
                 name="bot_tokens_valid_scopes",
             ),
+            finite_times("bot_tokens_finite_times", "created_at", "expires_at", "last_used_at", "revoked_at"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,19 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.choices import Direction, ExitReason, MarketRegime, OrderType, TradeOrigin, TradeStatus
-from tradingdb.lib.fields import amount, exact, one_of, ratio
+from tradingdb.lib.fields import (
+    amount,
+    exact,
+    finite_times,
+    fractions,
+    named,
+    not_negative,
+    one_of,
+    positive,
+    ratio,
+    valid_symbol,
+)
+from tradingdb.lib.json_rules import json_objects
 
 
 class TradeQuerySet(models.QuerySet["Trade"]):
@@ -112,6 +124,26 @@ class Trade(models.Model):
                 & (Q(sell_order_closed__isnull=True) | Q(sell_order_closed__gte=F("sell_order_created"))),
                 name="trades_orders_end_after_start",
             ),
+            named("trades_named", "trade_id"),
+            positive("trades_positive_prices", "exit_price", "avg_fill_price", "stop_loss", "take_profit"),
+            positive("trades_positive_leverage", "leverage"),
+            not_negative("trades_size_not_negative", "position_size_usd"),
+            not_negative("trades_holding_not_negative", "holding_time_seconds"),
+            fractions("trades_valid_strength", "signal_strength", "confidence_score"),
+            fractions("trades_trailing_is_fraction", "trailing_stop_pct"),
+            valid_symbol("trades_valid_symbol"),
+            finite_times(
+                "trades_finite_times",
+                "entry_time",
+                "exit_time",
+                "created_at",
+                "updated_at",
+                "buy_order_created",
+                "buy_order_closed",
+                "sell_order_created",
+                "sell_order_closed",
+            ),
+            json_objects("trades_json_objects", "strategy_params", "entry_conditions", "exit_conditions", null=True),
         ]
         indexes = [
             models.Index("symbol", F("entry_time").desc(), name="idx_trades_symbol"),

@@ -1,9 +1,6 @@
 """Keys to exchanges: that there is one, and what it may do. Key and secret are on no page."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from config_app.models import ExchangeApiKey
@@ -25,13 +22,6 @@ class ExchangeApiKeyAdmin(ControlModelAdmin):
                         ("created_at", "updated_at"), "last_used_at")},
         ),
     )  # fmt: skip
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Keys are the admins' business, even without their secrets."""
-        return self.has_administer_permission(request)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_administer_permission(request)
 
     @admin.display(description="Permissions")
     def show_permissions(self, row: ExchangeApiKey) -> SafeString:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
@@ -29,6 +30,8 @@ class BotConfigurationAdmin(RecordedAdmin):
     sortable_by = ("config_key", "version", "effective_from")
     addable = ("bot", "config_key", "config_type", "config_value")
     editable = ("config_value", "reason")
+    importable = ("bot", "config_key", "config_type", "config_value")
+    import_key = ("bot", "config_key")
     autocomplete_fields = ("bot",)
     fieldsets = (
         (
@@ -46,6 +49,11 @@ class BotConfigurationAdmin(RecordedAdmin):
 
     def resource_id(self, row: BotConfiguration) -> str:
         return f"{row.bot_id}/{row.config_key}"
+
+    def importable_rows(self, request: HttpRequest) -> models.QuerySet[BotConfiguration]:
+        """A file speaks of the active versions."""
+        rows: models.QuerySet[BotConfiguration] = self.get_queryset(request)
+        return rows.filter(is_active=True)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Old versions are history; a change starts from the active one."""

@@ -22,6 +22,8 @@ class SystemSettingAdmin(RecordedAdmin):
     ordering = ("key",)
     addable = ("key", "value", "description")
     editable = ("value", "description", "reason")
+    importable = ("key", "value", "description")
+    import_key = ("key",)
     fieldsets = (
         (None, {"fields": ("key", "value", "description")}),
         ("Why", {"fields": ("reason",)}),

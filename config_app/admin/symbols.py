@@ -23,6 +23,8 @@ class WatchedSymbolAdmin(RecordedAdmin):
     addable = ("symbol", "base_asset", "quote_asset", *DETAILS)
     # What a symbol is made of stays.
     editable = ("is_active", *DETAILS, "reason")
+    importable = ("symbol", "base_asset", "quote_asset", "is_active", *DETAILS)
+    import_key = ("symbol",)
     fieldsets = (
         (None, {"fields": ("symbol", ("base_asset", "quote_asset"), "is_active", "timeframes")}),
         ("Orders", {"fields": (("price_precision", "quantity_precision"), ("min_notional", "min_quantity"))}),

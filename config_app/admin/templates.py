@@ -24,6 +24,9 @@ class StrategyTemplateAdmin(RecordedAdmin):
     ordering = ("name",)
     addable = ("name", "description", "template_data", "is_public")
     editable = ("name", "description", "template_data", "is_public", "reason")
+    importable = ("name", "description", "template_data", "is_public")
+    # Names may stand twice; a file cannot mean one of two.
+    import_key = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "description", "is_public", "template_data")}),
         ("Why", {"fields": ("reason",)}),

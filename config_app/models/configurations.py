@@ -6,7 +6,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from config_app.choices import ConfigType
-from tradingdb.lib.fields import one_of
+from tradingdb.lib.fields import finite_times, named, one_of
+from tradingdb.lib.json_rules import IsJson
 
 
 class BotConfiguration(models.Model):
@@ -39,6 +40,15 @@ class BotConfiguration(models.Model):
             models.CheckConstraint(
                 condition=Q(effective_until__isnull=True) | Q(effective_until__gte=F("effective_from")),
                 name="bot_configurations_ends_after_start",
+            ),
+            named("bot_configurations_named", "config_key"),
+            models.CheckConstraint(
+                condition=Q(IsJson(F("config_value"), kinds="'object', 'array'")),
+                name="bot_configurations_value_is_whole",
+                violation_error_message="config_value: a JSON object or list is expected.",
+            ),
+            finite_times(
+                "bot_configurations_finite_times", "effective_from", "effective_until", "created_at", "updated_at"
             ),
         ]
         indexes = [models.Index(fields=["bot", "is_active"], name="idx_config_active")]

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from tradingdb.lib.fields import amount
+from tradingdb.lib.fields import INTERVAL, amount, finite_times, named, not_negative, valid_symbol
 
 
 class Candle(models.Model):
@@ -55,6 +55,20 @@ class Candle(models.Model):
             ),
             models.CheckConstraint(condition=Q(low_price__gt=0), name="market_data_positive_price"),
             models.CheckConstraint(condition=Q(volume__gte=0), name="market_data_volume_not_negative"),
+            not_negative(
+                "market_data_parts_not_negative",
+                "quote_volume",
+                "trades_count",
+                "taker_buy_volume",
+                "taker_sell_volume",
+                "taker_buy_quote_volume",
+                "atr_14",
+            ),
+            models.CheckConstraint(condition=Q(rsi_14__gte=0, rsi_14__lte=100), name="market_data_valid_rsi"),
+            models.CheckConstraint(condition=Q(interval__regex=INTERVAL), name="market_data_valid_interval"),
+            named("market_data_named", "exchange"),
+            valid_symbol("market_data_valid_symbol"),
+            finite_times("market_data_finite_times", "timestamp", "created_at"),
         ]
         indexes = [
             models.Index(F("timestamp").desc(), name="idx_market_data_timestamp"),

@@ -23,6 +23,8 @@ class ChannelConfigAdmin(RecordedAdmin):
     ordering = ("channel",)
     addable = ("channel", "enabled", "config", *LIMITS)
     editable = ("enabled", "config", *LIMITS, "reason")
+    importable = ("channel", "enabled", "config", *LIMITS)
+    import_key = ("channel",)
     fieldsets = (
         (
             None,

@@ -1,4 +1,4 @@
-// Times stand in UTC; the title adds the reader's own time. Buttons with data-copies copy a text.
+// Times stand in UTC; the title adds the reader's own time. Buttons with data-copies copy a text. One menu is open.
 (function () {
   "use strict";
 
@@ -32,8 +32,32 @@
     );
   }
 
+  function closeMenus(except) {
+    document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      if (menu !== except) {
+        menu.open = false;
+      }
+    });
+  }
+
+  function closeOnEscape(event) {
+    const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+    if (menu) {
+      closeMenus(null);
+      menu.querySelector("summary").focus();
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", function () {
     addLocalTimes(document);
+    // The theme writes a file's name into a text box beside its input; ours have none.
+    document.querySelectorAll("input[type=file]").forEach(function (input) {
+      input.hasChangeListener = true;
+    });
     document.addEventListener("click", copyOnClick);
+    document.addEventListener("click", function (event) {
+      closeMenus(event.target.closest("details.menu"));
+    });
+    document.addEventListener("keydown", closeOnEscape);
   });
 })();

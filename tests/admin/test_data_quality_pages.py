@@ -67,13 +67,14 @@ def test_a_case_shows_the_earlier_ones_of_the_same_subject(viewer, house):
 
 
 @pytest.mark.parametrize(
-    "query", [{"status__exact": "open"}, {"table_name": "trading.market_data"}, {"q": "bybit BTCUSDT 5m"}]
+    "query", [{"status__exact": "open"}, {"table_name": "trading.market_data"}, {"q": "{subject}"}]
 )
 def test_cases_are_found_by_status_table_and_subject(viewer, house, query):
     case = DataQualityCase.objects.get()
     DataQualityCaseFactory(table_name="trading.fills", status="resolved", resolution="done", resolved_at=NOON)
 
-    rows = viewer.open("analytics_dataqualitycase_changelist", **query).context["cl"].result_list
+    asked = {name: text.format(subject=case.subject) for name, text in query.items()}
+    rows = viewer.open("analytics_dataqualitycase_changelist", **asked).context["cl"].result_list
 
     assert [row.pk for row in rows] == [case.pk]
 

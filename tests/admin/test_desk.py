@@ -3,7 +3,7 @@
 import pytest
 
 from audit.models import RiskEvent, UserAction
-from bots.models import ControlState, IngestConflict, ReconciliationCase
+from bots.models import Bot, ControlState, IngestConflict, ReconciliationCase
 from tests.factories import PASSWORD
 
 HALT = {"scope": "bot", "target": "bot_1", "state": "HALTED", "reason": "odd fills"}
@@ -164,8 +164,7 @@ def test_banner_says_mode_and_halt(admin, house):
 
     assert banner() == ("● DEMO", "warning")
 
-    house.bot.deployment_mode = "live"
-    house.bot.save()
+    Bot.objects.update(deployment_mode="live")
     assert banner() == ("⚠ LIVE", "danger")
 
     ControlState.objects.create(scope="all", state="HALTED", reason="x")

@@ -97,6 +97,13 @@ def test_search_and_filters_find_exactly(admin, query, found):
     assert [row.order_id for row in cl.result_list] == found
 
 
+@pytest.mark.parametrize("query", ["symbol=a%00b", "q=%00", "bot__bot_id__exact=%00"])
+def test_text_that_postgresql_cannot_hold_leads_back_to_the_list(admin, equal_times, query):
+    answer = admin.get(f"/admin/{ORDERS}/?{query}", follow=True)
+
+    assert answer.redirect_chain == [(f"/admin/{ORDERS}/?e=1", 302)]
+
+
 def test_symbol_filter_offers_the_symbols_there_are(admin):
     for symbol in ("BTCUSDT", "ETHUSDT", "ETHUSDT", "ADAUSDT"):
         TradeFactory(symbol=symbol)

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from analytics.models import DailyCandle, DailyCandleChange, DailyOhlcv, ViewRefresh
 from analytics.services import daily_candles
@@ -16,7 +17,7 @@ from analytics.services.views import refresh_views
 from marketdata.models import Candle
 from marketdata.services.candle_rows import rows_from_json
 from marketdata.services.candles import Series, candles_ingest
-from tests.factories import NOON, CandleFactory, utc
+from tests.factories import NOON, CandleFactory, DailyCandleChangeFactory, DailyCandleFactory, utc
 
 pytestmark = pytest.mark.django_db
 
@@ -265,10 +266,32 @@ def test_a_writer_that_takes_its_candle_back_leaves_no_note() -> None:
     assert not DailyCandleChange.objects.exists()
 
 
-GOOD_DAY = {
-    "exchange": "bybit", "symbol": "BTCUSDT", "interval": "1m", "day": DAY, "open": 2, "high": 3, "low": 1, "close": 2,
-    "volume": 1, "candles": 1, "coverage": 1,
-}  # fmt: skip
+def migrate(*targets: tuple[str, str]) -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(list(targets) or executor.loader.graph.leaf_nodes())
+
+
+@pytest.fixture
+def _back_to_the_top(transactional_db: None) -> Iterator[None]:
+    """Leave the database as it was, whatever the test did."""
+    yield
+    migrate()
+
+
+@pytest.mark.usefixtures("_back_to_the_top")
+def test_candles_that_were_there_before_the_migration_are_added_up() -> None:
+    graph = MigrationExecutor(connection).loader.graph
+    [views] = [node for node in graph.nodes if node[0] == "analytics" and node[1].endswith("_views")]
+    migrate(*[parent.key for parent in graph.node_map[views].parents if parent.key[0] == "analytics"])
+    candle(DAY)
+    candle(DAY + MINUTE)
+    candle(DAY, interval="1w")
+
+    migrate()
+
+    assert list(DailyCandleChange.objects.values_list("interval", "day")) == [("1m", DAY)]
+    assert added_up() == "refreshed"
+    assert DailyOhlcv.objects.get().candles == 2
 
 
 @pytest.mark.parametrize(
@@ -288,11 +311,21 @@ GOOD_DAY = {
 )
 def test_a_bad_day_is_refused(columns: dict[str, Any], rule: str) -> None:
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
-        DailyCandle.objects.create(**{**GOOD_DAY, **columns})
+        DailyCandleFactory(**columns)
 
-    DailyCandle.objects.create(**GOOD_DAY)
-    with pytest.raises(IntegrityError, match="daily_candles_unique"):
-        DailyCandle.objects.create(**GOOD_DAY)
+    DailyCandleFactory()
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"),
+    [({"interval": "1d"}, "daily_candles_unique"), ({"interval": "1m", "is_shown": True}, "daily_candles_one_shown")],
+)
+def test_a_day_is_there_once_for_each_interval_and_shown_once(columns: dict[str, Any], rule: str) -> None:
+    DailyCandleFactory(is_shown=True)
+    DailyCandleFactory(interval="1h")
+
+    with pytest.raises(IntegrityError, match=rule):
+        DailyCandleFactory(**columns)
 
 
 @pytest.mark.parametrize(
@@ -303,12 +336,10 @@ def test_a_bad_day_is_refused(columns: dict[str, Any], rule: str) -> None:
     ],
 )
 def test_a_bad_note_is_refused(columns: dict[str, Any], rule: str) -> None:
-    good = {"exchange": "bybit", "symbol": "BTCUSDT", "interval": "1m", "day": DAY}
-
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
-        DailyCandleChange.objects.create(**{**good, **columns})
+        DailyCandleChangeFactory(**columns)
 
-    DailyCandleChange.objects.create(**good)
+    DailyCandleChangeFactory()
 
 
 @pytest.mark.parametrize(
@@ -321,9 +352,8 @@ def test_a_bad_note_is_refused(columns: dict[str, Any], rule: str) -> None:
     ],
 )
 def test_endless_times_are_refused(table: str, column: str) -> None:
-    CandleFactory()
-    added_up()
-    CandleFactory(timestamp=DAY)
+    DailyCandleFactory()
+    DailyCandleChangeFactory()
 
     with pytest.raises(IntegrityError, match=f"{table}_finite_times"):
         run(f"UPDATE {table} SET {column} = 'infinity'")

@@ -15,7 +15,7 @@ from analytics.choices import ViewName
 from analytics.models import ActivePositionSummary, ViewRefresh
 from analytics.services.views import PERIODS, TRY_LOCK, is_stale, refresh_views
 from analytics.tasks import refresh_views as refresh_task
-from tests.factories import NOON, CandleFactory, PositionFactory, TradeFactory
+from tests.factories import NOON, CandleFactory, PositionFactory, TradeFactory, ViewRefreshFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def test_one_view_that_fails_stops_no_other_and_is_shown() -> None:
 
 
 def test_success_after_failure_clears_the_error() -> None:
-    ViewRefresh.objects.create(view_name="daily_ohlcv", attempted_at=NOON, duration_ms=1, error="It broke")
+    ViewRefreshFactory(refreshed_at=None, error="It broke")
 
     refresh_views(LATER, ["daily_ohlcv"])
 
@@ -171,17 +171,15 @@ def test_beat_refreshes_each_view_as_often_as_we_say() -> None:
     ],
 )
 def test_a_bad_record_of_a_refresh_is_refused(columns: dict[str, Any], rule: str) -> None:
-    good = {"view_name": "daily_ohlcv", "attempted_at": NOON, "duration_ms": 0, "row_count": 0}
-
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
-        ViewRefresh.objects.create(**{**good, **columns})
+        ViewRefreshFactory(**columns)
 
-    ViewRefresh.objects.create(**good)
+    ViewRefreshFactory(duration_ms=0, row_count=0)
 
 
 @pytest.mark.parametrize("column", ["refreshed_at", "attempted_at"])
 def test_an_endless_time_of_a_refresh_is_refused(column: str) -> None:
-    ViewRefresh.objects.create(view_name="daily_ohlcv", attempted_at=NOON, duration_ms=0)
+    ViewRefreshFactory()
 
     with pytest.raises(IntegrityError, match="view_refreshes_finite_times"):
         run(f"UPDATE view_refreshes SET {column} = 'infinity'")

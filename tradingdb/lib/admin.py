@@ -1,12 +1,9 @@
 """The admin's base classes. Only this module knows django-unfold: going back to the plain admin is a change here."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
@@ -20,8 +17,10 @@ from django.utils.dateparse import parse_date
 from tradingdb.lib import display
 from tradingdb.lib.columns import Column, list_column, page_column
 from tradingdb.lib.errors import DomainError
+from tradingdb.lib.inputs import IndentedJSONField, PlainDecimalField
 from tradingdb.lib.keyset import ChippedChangeList, KeysetChangeList
 from tradingdb.lib.sections import Link, Section
+from tradingdb.lib.totals import TotalsMixin
 from tradingdb.lib.units import Kind
 
 if TYPE_CHECKING:
@@ -109,24 +108,11 @@ class DayRangeFilter(RangeDateFilter):
         return queryset.filter(**edges)
 
 
-class PlainDecimalField(forms.DecimalField):
-    """A decimal input without the zeros the column pads it with."""
+class ControlModelAdmin(TotalsMixin, ModelAdmin):
+    """Base of every page: values shown by their type, nothing deleted, fields editable only where they are named so.
 
-    def prepare_value(self, value: Any) -> Any:
-        return display.plain(value) if isinstance(value, Decimal) and value.is_finite() else value
-
-
-class IndentedJSONField(forms.JSONField):
-    """A JSON input that people can read."""
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return super().prepare_value(value)
-        return json.dumps({} if value is None else value, indent=2, ensure_ascii=False)
-
-
-class ControlModelAdmin(ModelAdmin):
-    """Base of every page: values shown by their type, nothing deleted, fields editable only where they are named so."""
+    Every list has an export and saved views; those that name `totals` have sums.
+    """
 
     list_per_page = 50
     list_filter_submit = True
@@ -141,7 +127,8 @@ class ControlModelAdmin(ModelAdmin):
     # Fields of the form that adds a row; none: rows are not made here.
     addable: ClassVar[Sequence[str]] = ()
     change_form_template = "admin/control_change_form.html"
-    list_before_template = "admin/filter_chips.html"
+    list_before_template = "admin/list_tools.html"
+    list_after_template = "admin/list_totals.html"
     # What an empty list means, and what to do next.
     empty_note = "Nothing here yet."
 
@@ -276,13 +263,23 @@ class ControlModelAdmin(ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(self.editable) and super().has_change_permission(request, obj)
 
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        """Rows come in by files only where a page says so."""
+        return False
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nothing is deleted by hand: things are archived, revoked, resolved or switched off."""
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         name = str(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": name[:1].upper() + name[1:], **(extra_context or {})})
+        context = {
+            "title": name[:1].upper() + name[1:],
+            "may_export": self.has_export_permission(request),
+            "may_import": self.has_import_permission(request),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Write nothing: actions of people go to audit.UserAction, and one history is enough."""

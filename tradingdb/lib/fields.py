@@ -8,6 +8,8 @@ from django.db.models import F, Func, Q
 
 # ASCII alone: no look-alike and no zero-width twin of a symbol can enter. 1000000CHEEMSUSDT and ETH/USDT:USDT are real.
 SYMBOL = r"^[A-Z0-9][A-Z0-9._:/-]{0,39}$"
+# As candles have it: 1m, 15m, 4h, 1d, 1M.
+INTERVAL = r"^[1-9][0-9]{0,3}[smhdwM]$"
 
 if TYPE_CHECKING:
     DecimalField = models.DecimalField[Any, Any]
@@ -48,6 +50,27 @@ def valid_symbol(name: str, field: str = "symbol", *, blank: bool = False) -> mo
     """Hold a column to the form of a symbol; `blank` admits "" where a row need not speak of one. NULL passes."""
     rule = Q(**{f"{field}__regex": SYMBOL})
     return models.CheckConstraint(condition=rule | Q(**{field: ""}) if blank else rule, name=name)
+
+
+def named(name: str, *fields: str) -> models.CheckConstraint:
+    """Refuse empty text in ids and names: a row of "" is found by nobody. NULL passes."""
+    return models.CheckConstraint(condition=Q(*(~Q(**{field: ""}) for field in fields)), name=name)
+
+
+def positive(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold numbers above zero. NULL passes."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__gt": 0 for field in fields}), name=name)
+
+
+def not_negative(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold numbers at zero or above. NULL passes."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__gte": 0 for field in fields}), name=name)
+
+
+def fractions(name: str, *fields: str) -> models.CheckConstraint:
+    """Hold shares between nothing and the whole, 0 to 1. NULL passes."""
+    condition = Q(*(Q(**{f"{field}__gte": 0, f"{field}__lte": 1}) for field in fields))
+    return models.CheckConstraint(condition=condition, name=name)
 
 
 class IsFinite(Func):

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import IGNORED_PARAMS, ORDER_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import connection, models
 from django.db.models import Q
 from django.http import HttpRequest
+
+from tradingdb.lib.strictjson import is_clean
 
 AFTER, BEFORE, END = "after", "before", "end"
 NOT_FILTERS = frozenset(IGNORED_PARAMS) - {SEARCH_VAR}
@@ -67,6 +69,28 @@ class Chip(NamedTuple):
 
 class ChippedChangeList(ChangeList):
     """A change list that names what it is filtered by."""
+
+    unclaimed: frozenset[str] = frozenset()
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        if not all(is_clean(value) for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("PostgreSQL has no such text.")
+        found = super().get_filters(request)
+        self.unclaimed = frozenset(found[2])
+        return found
+
+    def own_parameters(self) -> set[str]:
+        """Return those parameters of the address that are filters of this list, its search or its order."""
+        foreign = self.unclaimed | (frozenset(IGNORED_PARAMS) - {ORDER_VAR, SEARCH_VAR})
+        return set(self.filter_params) - foreign
+
+    def adds_up_at_once(self) -> bool:
+        """Whether the page asks for its totals by itself: a filtered list does, a whole table waits for a click."""
+        return bool(self.has_active_filters or self.query)
+
+    def filter_query(self) -> str:
+        """Return what is in force as a query string, without the place in the list."""
+        return self.get_query_string().lstrip("?")
 
     def chips(self) -> list[Chip]:
         """Return the filters in force, each with the way out of it."""

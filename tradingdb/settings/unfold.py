@@ -147,6 +147,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list("Identities", "accounts_authidentity", "fingerprint", permission=_may("accounts.view_authidentity")),
             _list("Verification codes", "accounts_verificationcode", "pin", permission=_is_admin),
             _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
+            _list("Saved views", "accounts_savedview", "bookmarks", permission=_may("accounts.view_savedview")),
         ],
     },
 ]
@@ -161,7 +162,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
-    "STYLES": [_file("admin.css"), _file("pages.css")],
+    "STYLES": [_file("admin.css"), _file("pages.css"), _file("lists.css")],
     "SCRIPTS": [_file("admin.js")],
     "ENVIRONMENT": "bots.admin.sidebar.mode_banner",
     "DASHBOARD_CALLBACK": "analytics.admin.start_page.start_page",

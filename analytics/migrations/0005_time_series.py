@@ -4,7 +4,7 @@ from tradingdb.db_backend.operations import TimeSeriesPolicy
 
 
 class Migration(migrations.Migration):
-    dependencies = [("analytics", "0003_views")]
+    dependencies = [("analytics", "0004_rules")]
 
     operations = [
         TimeSeriesPolicy("equity_snapshots", segment_by=["currency"]),

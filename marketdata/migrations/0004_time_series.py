@@ -6,7 +6,7 @@ UNDER_AN_HOUR = ["1s", "5s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m",
 
 
 class Migration(migrations.Migration):
-    dependencies = [("marketdata", "0002_order_books_and_indicators")]
+    dependencies = [("marketdata", "0003_rules")]
 
     operations = [
         # Counted from when a candle was stored too: history that was just brought in is not what nobody needs any more.

@@ -4,7 +4,7 @@ from tradingdb.db_backend.operations import TimeSeriesPolicy
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0002_strategies_reviews_and_seed_columns")]
+    dependencies = [("bots", "0003_rules")]
 
     operations = [
         # Bots write it: TimescaleDB has no columnstore for a table with row-level security.

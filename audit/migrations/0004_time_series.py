@@ -4,7 +4,7 @@ from tradingdb.db_backend.operations import TimeSeriesPolicy
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0002_logs_metrics_health_commands")]
+    dependencies = [("audit", "0003_rules")]
 
     operations = [
         TimeSeriesPolicy("system_logs", keep="1 month", segment_by=["component"]),
