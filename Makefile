@@ -55,11 +55,12 @@ test: check chromium ## `make check`, then the tests with real servers; PYTEST_A
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What must hold on every kind of server; `make test` runs it on the embedded PostgreSQL 18.
-SERVER_TESTS := tests/servers_matrix
+SERVER_TESTS := tests/servers_matrix $(addprefix tests/house/test_,drift.py schema_map.py bad_rows.py)
 
 .PHONY: test-postgres15
-test-postgres15: .venv/.development /usr/lib/postgresql/15/bin/postgres ## time-series and migration tests on Debian's PostgreSQL 15
-	env -u DATABASE_URL TRADINGDB_PG_BIN=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest $(SERVER_TESTS) tests/jobs/test_partitions.py
+test-postgres15: .venv/.development /usr/lib/postgresql/15/bin/postgres ## time-series, schema and migration tests on Debian's PostgreSQL 15
+	env -u DATABASE_URL TRADINGDB_PG_BIN=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest $(SERVER_TESTS) \
+		tests/house/test_drift_partitions.py tests/jobs/test_partitions.py
 
 .PHONY: test-timescale
 test-timescale: .venv/.development ## the same on PostgreSQL 17 with TimescaleDB from Debian trixie, in a chroot; needs root

@@ -62,7 +62,7 @@ def _queries(page: Any) -> list[dict[str, str]]:
             queries.append({"bot__bot_id__exact": "generated_0007"})
         if "symbol" in names and "bot" in names:
             queries.append({"symbol": "SOLUSDT"})
-        column = page.ordering[0].lstrip("-")
+        column = str(page.ordering[0]).lstrip("-") if page.ordering else page.opts.pk.name
         if not isinstance(page.opts.get_field(column), models.DateTimeField):
             return queries
         today = timezone.now().date().isoformat()

@@ -9,6 +9,8 @@ from audit.admin.recorded import RecordedAdmin
 from bots.models import Bot, ExchangeAccount
 from tradingdb.lib.sections import Section, table
 
+KEY = "Exchange key"
+
 
 @admin.register(ExchangeAccount)
 class ExchangeAccountAdmin(RecordedAdmin):
@@ -19,13 +21,19 @@ class ExchangeAccountAdmin(RecordedAdmin):
     ordering = ("account_id",)
     addable = ("account_id", "exchange", "currency", "description")
     # Exchange and currency are what its fills were counted in: they stay.
-    editable = ("description", "is_active", "reason")
+    editable = ("description", "is_active", "api_key", "reason")
     importable = ("account_id", "exchange", "currency", "description", "is_active")
     import_key = ("account_id",)
     fieldsets = (
         (None, {"fields": ("account_id", ("exchange", "currency"), "description", "is_active", "created_at")}),
+        (KEY, {"fields": ("api_key",)}),
         ("Why", {"fields": ("reason",)}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show which key an account has to admins alone."""
+        groups = super().get_fieldsets(request, obj)
+        return [group for group in groups if group[0] != KEY or self.has_administer_permission(request)]
 
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         bots = Bot.objects.filter(account=row)

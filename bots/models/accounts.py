@@ -14,6 +14,14 @@ class ExchangeAccount(models.Model):
     exchange = models.CharField(max_length=50, default="bybit", db_default="bybit")
     currency = models.CharField(max_length=20, default="USDT", db_default="USDT", help_text="Currency it settles in.")
     description = models.TextField(blank=True, default="", db_default="")
+    api_key = models.ForeignKey(
+        "config_app.ExchangeApiKey",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="accounts",
+        help_text="Key with which we ask the exchange about this account.",
+    )
     is_active = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
