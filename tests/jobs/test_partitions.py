@@ -1,11 +1,13 @@
 """Native partitions, made ahead of their months and days."""
 
+import json
 from collections.abc import Iterable, Iterator
 
 import pytest
 from django.db import connection
 
 from analytics.services.time_series import maintain_time_series
+from analytics.tasks import maintain_series
 from audit.models import SystemEvent
 from bots.models import AccountBalance
 from marketdata.models import Candle
@@ -24,7 +26,8 @@ def _no_partitions_left() -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhrelid::regclass::text ~ '_y203[12]m[0-9]+(d[0-9]+)?$'"
+            "SELECT inhrelid::regclass FROM pg_inherits "
+            "WHERE inhrelid::regclass::text ~ '_y20[0-9]{2}m[0-9]+(d[0-9]+)?$'"
         )
         for (partition,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE {partition}")
@@ -142,3 +145,11 @@ def test_a_part_of_another_length_keeps_its_place() -> None:
     made = [name for name in ensure_partitions(NOW) if name.startswith("system_logs")]
 
     assert made == [f"system_logs_y2031m12d0{day}" for day in range(1, 5)]
+
+
+def test_the_job_says_what_it_did_in_json() -> None:
+    done = maintain_series()
+
+    assert json.loads(json.dumps(done)) == done
+    assert sorted(done) == ["created", "deleted", "dropped", "failed", "waiting"]
+    assert len(done["created"]) >= len(time_tables())

@@ -41,6 +41,7 @@ def test_from_zero_back_to_zero_and_forward_again(empty: str) -> None:
     fresh = (names(empty), functions(empty))
     python(empty, "from tests.servers_matrix.rows import fill_and_maintain; fill_and_maintain()")
     assert content(empty)["trading.market_data"][0] > 0
+    manage(empty, "check_schema")
 
     apps = sorted(MigrationLoader(None).migrated_apps)
     python(

@@ -44,24 +44,32 @@ def assert_policy(cursor: CursorWrapper, policy: Policy) -> None:
     wanted = (int(keep is not None), int(policy.compress_after is not None))
     if cursor.fetchone() == (*wanted, sum(wanted)):
         return
-    remove_policy(cursor, policy.table)
+    if policy.compress_after is None:
+        take_back(cursor, policy.table)
+    else:
+        _remove_jobs(cursor, policy.table)
     if keep is not None:
         cursor.execute("SELECT add_retention_policy(%(relation)s::regclass, %(keep)s::interval)", values)
     if policy.compress_after is not None:
         _compress(cursor, policy, values)
 
 
-def remove_policy(cursor: CursorWrapper, table: str) -> None:
-    """Remove the jobs of a hypertable; what they compressed stays so."""
+def take_back(cursor: CursorWrapper, table: str) -> None:
+    """Remove the jobs of a hypertable and make plain rows of what they compressed: only then may its columns change."""
     if not _has_jobs(cursor, table):
         return
+    _remove_jobs(cursor, table)
+    cursor.execute("SELECT decompress_chunk(chunk, true) FROM show_chunks(%s::regclass) AS chunk", [table])
+    option = "enable_columnstore" if _says_columnstore(cursor) else "compress"
+    cursor.execute(f"ALTER TABLE {cursor.db.ops.quote_name(table)} SET (timescaledb.{option} = false)")
+
+
+def _remove_jobs(cursor: CursorWrapper, table: str) -> None:
     cursor.execute("SELECT remove_retention_policy(%s::regclass, if_exists => true)", [table])
-    removal = (
-        "CALL remove_columnstore_policy(%s::regclass, if_exists => true)"
-        if _says_columnstore(cursor)
-        else "SELECT remove_compression_policy(%s::regclass, if_exists => true)"
-    )
-    cursor.execute(removal, [table])
+    if _says_columnstore(cursor):
+        cursor.execute("CALL remove_columnstore_policy(%s::regclass, if_exists => true)", [table])
+    else:
+        cursor.execute("SELECT remove_compression_policy(%s::regclass, if_exists => true)", [table])
 
 
 def _compress(cursor: CursorWrapper, policy: Policy, values: dict[str, str | None]) -> None:

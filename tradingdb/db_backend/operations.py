@@ -67,7 +67,7 @@ class TimeSeriesPolicy(Operation):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         with schema_editor.connection.cursor() as cursor:
-            community.remove_policy(cursor, self.policy.table)
+            community.take_back(cursor, self.policy.table)
 
     def describe(self) -> str:
         return f"Keep the rows of {self.policy.table} {self.policy}"
