@@ -1,11 +1,8 @@
 """Schemas by search_path really work: what Django believes is what PostgreSQL has."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.core.management import call_command
 from django.db import connection, models
-from django.db.migrations.executor import MigrationExecutor
 
 from bots.models import Bot
 from marketdata.models import Candle
@@ -122,38 +119,3 @@ def test_emptying_the_database_reaches_every_schema():
 
     assert not Bot.objects.exists()
     assert not Candle.objects.exists()
-
-
-def migrate(*targets: tuple[str, str | None]) -> None:
-    """Run migrations up or down to these, without the signals that fill tables of Django's own."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(list(targets) or executor.loader.graph.leaf_nodes())
-
-
-@pytest.fixture
-def back_to_the_top(transactional_db: None) -> Iterator[None]:
-    """Leave the database as it was, whatever the test did."""
-    yield
-    migrate()
-
-
-@pytest.mark.usefixtures("back_to_the_top")
-def test_migrations_go_to_zero_and_back():
-    """On the way down tables leave their schemas again, partitions too; a name lost on the way stops the way up.
-
-    These two apps have every kind of table, in two schemas, and nothing stands on them.
-    """
-    relations = (
-        "SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')"
-    )
-    before = names(relations)
-
-    migrate(("analytics", None), ("marketdata", None))
-    left = names(
-        "SELECT relname FROM pg_class "
-        "WHERE relname ~ '^(risk_metrics|portfolio_snapshots|market_data|active_positions_summary|daily_)'"
-    )
-    migrate()
-
-    assert left == set()
-    assert names(relations) == before
