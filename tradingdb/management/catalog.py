@@ -54,7 +54,9 @@ RELATIONS = """
       jsonb_build_object(
         'kept', CASE c.relpersistence WHEN 'u' THEN 'unlogged' END,
         'partitioned', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
-        'query', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
+        -- The view of a continuous aggregate names a table of TimescaleDB by its number, another one in each database.
+        'query', CASE WHEN c.relkind IN ('v', 'm') THEN regexp_replace(
+            pg_get_viewdef(c.oid), '(_materialized_hypertable_|cagg_watermark[(])[0-9]+', '\\1N', 'g') END,
         'row security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END,
         'options', nullif(array_to_string(c.reloptions, ', '), ''))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
