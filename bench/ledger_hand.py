@@ -5,7 +5,7 @@ no key check, no comparison of repeats, no answer, no publish. Statements are pr
 """
 
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, setcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -161,8 +161,6 @@ class Hand:
     """One connection and the transactions an engineer would write on it."""
 
     def __init__(self, url: str, options: str) -> None:
-        # The exact context holds for the thread that made it: one thread, one hand.
-        setcontext(EXACT)
         self.connection = psycopg.connect(url, autocommit=True, prepare_threshold=0, options=options)
         self._cursor = self.connection.cursor()
         self._execute = self._cursor.execute
@@ -173,10 +171,11 @@ class Hand:
 
     def write(self, owner: Owner, facts: Sequence[Fact]) -> None:
         """Write facts in one transaction."""
-        self._execute("BEGIN")
-        for fact in facts:
-            self._one[type(fact)](owner, fact)
-        self._execute("COMMIT")
+        with localcontext(EXACT):
+            self._execute("BEGIN")
+            for fact in facts:
+                self._one[type(fact)](owner, fact)
+            self._execute("COMMIT")
 
     def _fill(self, owner: Owner, fill: Fill) -> None:
         bot, at = owner.bot_id, fill.executed_at
