@@ -64,6 +64,9 @@ class ToldNews(NamedTuple):
     retry_count: int | None = None
 
 
+Told = ToldOrder | ToldFill | ToldNews
+
+
 class Answer(NamedTuple):
     """What a call is answered with: status, the flags of a fill or of news, the rules that refuse a request."""
 
@@ -131,6 +134,11 @@ class ModelLedger:
     _ticks: Any = field(default_factory=lambda: count(1))
 
     # --- what bots tell
+
+    def hear(self, told: Told) -> Answer:
+        if isinstance(told, ToldOrder):
+            return self.order(told)
+        return self.fill(told) if isinstance(told, ToldFill) else self.news(told)
 
     def order(self, told: ToldOrder) -> Answer:
         known = self.orders.get(told.order_id)

@@ -5,12 +5,10 @@ HYPOTHESIS_PROFILE=long tries many more lives, new ones each time; without it th
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
-from typing import Any
 
 import pytest
 from django.db import transaction
@@ -26,19 +24,18 @@ from bots.services.batch import Batch
 from bots.services.cases import case_update
 from bots.services.context import bot_context
 from bots.services.control import control_set
-from bots.services.fills import order_add_fill
-from bots.services.orders import order_apply_news, order_place, record_fill_with_order
+from bots.services.orders import record_fill_with_order
 from bots.services.permits import get_permit
-from bots.services.plan import Outcome, drive, run
+from bots.services.plan import drive, run
 from bots.services.rebuild import ledger_rebuild
 from bots.services.reconciliation import ReportedPosition, positions_report
 from marketdata.models import Candle
-from tests.bots.ledger_tools import START, at
+from tests.bots.ledger_tools import START
 from tests.bots.model_compare import differences, stored
-from tests.bots.model_ledger import WORDS, Answer, ModelLedger, ToldFill, ToldNews, ToldOrder
+from tests.bots.model_driver import Spell, answer_of, body_of, say
+from tests.bots.model_ledger import WORDS, Answer, ModelLedger, Told, ToldFill, ToldNews, ToldOrder
 from tests.bots.rich_ledger import execute, registered
 from tests.ledger_checks import assert_ledger_holds
-from tradingdb.lib.errors import DomainError
 
 pytestmark = pytest.mark.django_db
 
@@ -105,18 +102,6 @@ NEWS = st.builds(
 FACTS = st.one_of(ORDERS, FILLS, FILLS, NEWS)
 
 
-def body_of(told: ToldOrder | ToldFill | ToldNews, spell: Callable[[Decimal], str] = "{:f}".format) -> dict[str, Any]:
-    """Return a fact as a bot sends it; numbers can be spelled in many ways."""
-    body = {name: value for name, value in told._asdict().items() if value is not None}
-    body = {name: spell(value) if isinstance(value, Decimal) else value for name, value in body.items()}
-    moment = body.pop("at", None)
-    if isinstance(told, ToldOrder):
-        return {"order_type": "market", **body}
-    if moment is not None:
-        body["executed_at" if isinstance(told, ToldFill) else "at"] = at(moment)
-    return body
-
-
 def decimal_of(size: Fraction) -> Decimal:
     """Return a sum of quantities as the decimal it is."""
     return Decimal(int(size * 10**18)).scaleb(-18)
@@ -125,16 +110,6 @@ def decimal_of(size: Fraction) -> Decimal:
 def with_zeros(number: Decimal) -> str:
     """Say the same number with a digit more."""
     return f"{number:f}" + ("0" if "." in f"{number:f}" and len(f"{number:f}") < 20 else "")
-
-
-def answer_of(call: Callable[[], Outcome]) -> Answer:
-    """Return what a call was answered with, in the model's words."""
-    try:
-        outcome = call()
-    except DomainError as e:
-        rules = tuple(reason["rule"] for reason in e.detail.get("reasons", ()))  # type: ignore[attr-defined]
-        return Answer(e.http_status, bool(e.detail.get("is_replay")), rules=rules, code=e.code)
-    return Answer(outcome.status, outcome.replayed, tuple(outcome.body.get("flags", ())))
 
 
 class LifeOfABot(RuleBasedStateMachine):
@@ -148,7 +123,7 @@ class LifeOfABot(RuleBasedStateMachine):
         prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), BNB_RATE)
         Candle.objects.create(symbol="BNBUSDT", interval="1m", timestamp=START, volume=1, **prices)
         self.model = ModelLedger({"BNB": Fraction(BNB_RATE)}, max_positions=2, leverage_limit=20)
-        self.told: list[ToldOrder | ToldFill | ToldNews] = []
+        self.told: list[Told] = []
         self.steps = 0
         # A life that went wrong is not looked at again at its end.
         self.agrees = True
@@ -213,7 +188,7 @@ class LifeOfABot(RuleBasedStateMachine):
             self.tell(told._replace(quantity=quantity))
 
     @rule(facts=st.lists(FACTS, min_size=2, max_size=5))
-    def batch(self, facts: list[ToldOrder | ToldFill | ToldNews]) -> None:
+    def batch(self, facts: list[Told]) -> None:
         kinds = {ToldOrder: "order", ToldFill: "fill", ToldNews: "order_update"}
         read = [
             read_operation(inputs.OperationIn(op=kinds[type(told)], data=body_of(told)))  # type: ignore[arg-type]
@@ -291,29 +266,16 @@ class LifeOfABot(RuleBasedStateMachine):
 
     # --- the comparison
 
-    def expect(self, told: ToldOrder | ToldFill | ToldNews) -> Answer:
+    def expect(self, told: Told) -> Answer:
         self.agrees = False
-        if isinstance(told, ToldOrder):
-            return self.model.order(told)
-        return self.model.fill(told) if isinstance(told, ToldFill) else self.model.news(told)
+        return self.model.hear(told)
 
-    def tell(self, told: ToldOrder | ToldFill | ToldNews, spell: Callable[[Decimal], str] = "{:f}".format) -> None:
+    def tell(self, told: Told, spell: Spell = "{:f}".format) -> None:
         """Tell one fact to both, and compare what they answer and what they hold."""
         expected = self.expect(told)
-        body, bot_id = body_of(told, spell), self.bot.bot_id
-        if isinstance(told, ToldOrder):
-            order = inputs.OrderIn.model_validate(body).to_domain()
-            found = answer_of(lambda: order_place(bot_id=bot_id, order=order))
-        elif isinstance(told, ToldFill):
-            fill = inputs.FillIn.model_validate(body).to_domain()
-            found = answer_of(lambda: order_add_fill(bot_id=bot_id, fill=fill))
-        else:
-            order_id = body.pop("order_id")
-            news = inputs.OrderUpdateIn.model_validate(body).to_domain(order_id)
-            found = answer_of(lambda: order_apply_news(bot_id=bot_id, news=news))
+        found = say(self.bot.bot_id, told, spell)
         self.told.append(told)
-        # The flags of an order's answer are the order's, which the tables are compared by.
-        self.settle(expected, found._replace(flags=()) if isinstance(told, ToldOrder) else found)
+        self.settle(expected, found)
 
     def settle(self, expected: Answer, found: Answer) -> None:
         SEEN.update([expected.code or str(expected.status) + (" again" if expected.is_replay else "")])
