@@ -20,8 +20,6 @@ def body_of(told: Told, spell: Spell = "{:f}".format) -> dict[str, Any]:
     body = {name: value for name, value in told._asdict().items() if value is not None}
     body = {name: spell(value) if isinstance(value, Decimal) else value for name, value in body.items()}
     moment = body.pop("at", None)
-    if isinstance(told, ToldOrder):
-        return {"order_type": "market", **body}
     if moment is not None:
         body["executed_at" if isinstance(told, ToldFill) else "at"] = at(moment)
     return body

@@ -40,6 +40,8 @@ class ToldOrder(NamedTuple):
     leverage: Decimal | None = None
     reduce_only: bool = False
     order_purpose: str | None = None
+    order_type: str = "market"
+    price: Decimal | None = None
 
 
 class ToldFill(NamedTuple):

@@ -5,9 +5,9 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -46,22 +46,33 @@ def by_threads(bot: Bot, told: Told_by) -> list[list[Answer]]:
         return list(pool.map(write, told))
 
 
+@asynccontextmanager
+async def lane_of(token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of a lane of its own."""
+    lane = Lane(get_asgi_application())
+    transport, headers = httpx.ASGITransport(app=lane), {"Authorization": f"Bearer {token}"}
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+            yield client
+    finally:
+        await lane.close()
+
+
+async def say_by_lane(client: httpx.AsyncClient, told: Told) -> Answer:
+    """Tell one fact by its own call."""
+    return answer_in(await client.request(*route(told), json=body_in(told)))
+
+
 def by_lane(bot: Bot, told: Told_by) -> list[list[Answer]]:
     """Tell over the lane, each writer in a task of its own, on the connections of its pool."""
     token = token_create(bot_id=bot.bot_id, actor=SYSTEM).token
 
     async def write(client: httpx.AsyncClient, facts: Sequence[Told]) -> list[Answer]:
-        return [answer_in(await client.request(*route(fact), json=body_in(fact))) for fact in facts]
+        return [await say_by_lane(client, fact) for fact in facts]
 
     async def drive() -> list[list[Answer]]:
-        lane = Lane(get_asgi_application())
-        transport = httpx.ASGITransport(app=lane)
-        headers = {"Authorization": f"Bearer {token}"}
-        try:
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
-                return await asyncio.gather(*(write(client, facts) for facts in told))
-        finally:
-            await lane.close()
+        async with lane_of(token) as client:
+            return await asyncio.gather(*(write(client, facts) for facts in told))
 
     return asyncio.run(drive())
 

@@ -57,6 +57,7 @@ ORDER_IDS = st.sampled_from([f"o{number}" for number in range(9)])
 QUANTITIES = st.sampled_from([Decimal(text) for text in ("1", "2", "3", "0.7", "1.3", "0.000000000000000001")])
 PRICES = st.sampled_from([Decimal(text) for text in ("100", "103.7", "97.01", "33.333333333333333333", "0.07")])
 MINUTES = st.integers(0, 20)
+TYPES = ("market", "limit", "stop_market", "stop_limit", "trailing_stop")
 ORDERS = st.builds(
     ToldOrder,
     order_id=ORDER_IDS,
@@ -68,6 +69,8 @@ ORDERS = st.builds(
     reduce_only=st.booleans(),
     leverage=st.sampled_from([None, Decimal(3)]),
     order_purpose=st.sampled_from([None, "entry", "stop_loss", "scale_out"]),
+    order_type=st.sampled_from(TYPES),
+    price=st.just(Decimal(99)),
 )
 REQUESTS = st.builds(
     ToldOrder,
@@ -80,6 +83,8 @@ REQUESTS = st.builds(
     order_purpose=st.sampled_from([None, "exit", "take_profit"]),
     leverage=st.sampled_from([None, Decimal(3), Decimal(21)]),
     reduce_only=st.booleans(),
+    order_type=st.sampled_from(TYPES),
+    price=st.just(Decimal("101.5")),
 )
 FILLS = st.builds(
     ToldFill,

@@ -4,8 +4,8 @@ The model hears the facts in the order in which the ledger took them; that there
 must not break.
 """
 
+import asyncio
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,18 @@ from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection
 
 from audit.services.actions import SYSTEM
 from bots.models import Bot, Fill, Order
 from bots.services.control import control_set
+from bots.services.tokens import token_create
 from tests.bots.model_compare import differences, stored
 from tests.bots.model_driver import say
 from tests.bots.model_ledger import Answer, ModelLedger, Told, ToldFill, ToldNews, ToldOrder
-from tests.bots.race_shells import Shell, by_lane, by_threads, processes
+from tests.bots.race_shells import Shell, by_lane, by_threads, lane_of, processes, say_by_lane
 from tests.bots.rich_ledger import registered
 from tests.ledger_checks import assert_ledger_holds
 
@@ -157,7 +159,11 @@ def test_an_order_against_the_facts_that_wait_for_it(bot: Bot, at_once: Shell) -
     for number in range(6):
         name = f"o{number}"
         raced += [order(name, "buy" if number % 2 else "sell", "2", symbol=f"S{number}USDT")]
-        raced += [fill(f"{name}-1", name, at=1), fill(f"{name}-2", name, at=2), ToldNews(name, None, 0, retry_count=number)]
+        raced += [
+            fill(f"{name}-1", name, at=1),
+            fill(f"{name}-2", name, at=2),
+            ToldNews(name, None, 0, retry_count=number),
+        ]
 
     answers = at_once(bot, [raced[number::4] for number in range(4)])
 
@@ -238,7 +244,6 @@ def test_no_request_that_begins_after_a_halt_is_admitted(bot: Bot) -> None:
     def halt() -> None:
         try:
             asked.wait()
-            time.sleep(0.05)
             control_set(scope="bot", target=bot.bot_id, state="HALTED", reason="enough", actor=SYSTEM)
             halted.set()
         finally:
@@ -249,8 +254,48 @@ def test_no_request_that_begins_after_a_halt_is_admitted(bot: Bot) -> None:
         answers = [answer for one in pool.map(ask, range(4)) for answer in one]
         halting.result()
 
+    assert_halt_obeyed(bot, answers)
+
+
+def test_no_request_over_the_lane_that_begins_after_a_halt_is_admitted(bot: Bot) -> None:
+    token = token_create(bot_id=bot.bot_id, actor=SYSTEM).token
+
+    async def ask(
+        client: httpx.AsyncClient, writer: int, asked: asyncio.Event, halted: asyncio.Event
+    ) -> list[tuple[bool, Answer]]:
+        answers: list[tuple[bool, Answer]] = []
+        while sum(was_halted for was_halted, _ in answers) < 3:
+            was_halted = halted.is_set()
+            told = order(f"w{writer}-{len(answers)}", intent="request")
+            answers.append((was_halted, await say_by_lane(client, told)))
+            asked.set()
+        return answers
+
+    def halt() -> None:
+        control_set(scope="bot", target=bot.bot_id, state="HALTED", reason="enough", actor=SYSTEM)
+        connection.close()
+
+    async def drive() -> tuple[list[tuple[bool, Answer]], str]:
+        asked, halted = asyncio.Event(), asyncio.Event()
+        async with lane_of(token) as client:
+            asking = [asyncio.create_task(ask(client, writer, asked, halted)) for writer in range(4)]
+            await asked.wait()
+            await asyncio.to_thread(halt)
+            halted.set()
+            permit = await client.get("/api/v1/permit")
+            return [answer for one in await asyncio.gather(*asking) for answer in one], permit.json()["state"]
+
+    answers, permit = asyncio.run(drive())
+
+    assert permit == "HALTED"
+    assert_halt_obeyed(bot, answers)
+
+
+def assert_halt_obeyed(bot: Bot, answers: Sequence[tuple[bool, Answer]]) -> None:
+    """Who asked after the halt was refused; some were admitted before it; what is stored is what was answered."""
+    heard = [answer for _, answer in answers]
     assert {answer.status for was_halted, answer in answers if was_halted} == {409}
-    assert answers[0][1].status == 201
-    # Whoever was refused is stored as rejected, whoever was not is not.
-    assert Order.objects.filter(bot=bot, status="rejected").count() == sum(a.status == 409 for _, a in answers)
+    assert 201 in statuses([heard])
+    assert Order.objects.filter(bot=bot, status="rejected").count() == statuses([heard])[409]
+    assert Order.objects.filter(bot=bot).count() == len(heard)
     assert_ledger_holds()
