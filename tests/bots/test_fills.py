@@ -231,6 +231,18 @@ def test_parked_fill_with_other_content_is_a_conflict(bot: Bot) -> None:
     assert ParkedFact.objects.get().body["quantity"] == "1"
 
 
+def test_parked_fill_told_again_for_a_known_order_is_a_conflict(bot: Bot) -> None:
+    place(bot, "known", "buy", "1")
+    add_fill(bot, "f1", "unknown", "100", "1")
+
+    with pytest.raises(Conflict):
+        add_fill(bot, "f1", "known", "100", "1")
+
+    # What was acknowledged first is what counts.
+    place(bot, "unknown", "buy", "1")
+    assert (Fill.objects.get().order_id, ParkedFact.objects.get().state) == ("unknown", "applied")
+
+
 def test_fill_that_arrives_late_is_folded_in_its_place(bot: Bot) -> None:
     place(bot, "in", "buy", "2")
     place(bot, "out", "sell", "2")

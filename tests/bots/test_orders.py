@@ -112,6 +112,15 @@ def test_order_told_to_be_filled_waits_for_its_fills(bot: Bot) -> None:
     assert (order.status, order.flags) == ("filled", [])
 
 
+def test_order_told_to_be_partly_filled_waits_for_the_first_of_its_fills(bot: Bot) -> None:
+    place(bot, "o1", "buy", "2", status="partially_filled")
+    assert (Order.objects.get().status, Order.objects.get().flags) == ("submitted", ["awaiting_fills"])
+
+    add_fill(bot, "f1", "o1", "10", "1")
+
+    assert (Order.objects.get().status, Order.objects.get().flags) == ("partially_filled", [])
+
+
 def test_same_order_again_is_a_replay_and_other_content_a_conflict(bot: Bot) -> None:
     place(bot, "o1", "buy", "1")
 
