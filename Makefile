@@ -66,6 +66,11 @@ test-postgres15: .venv/.development /usr/lib/postgresql/15/bin/postgres ## time-
 test-timescale: .venv/.development ## the same on PostgreSQL 17 with TimescaleDB from Debian trixie, in a chroot; needs root
 	$(BIN)/python -m tests.timescale_server $(BIN)/python -m pytest $(SERVER_TESTS)
 
+.PHONY: test-fuzz
+test-fuzz: CASES ?= 10000
+test-fuzz: .venv/.development ## CASES=10000 SEED=n: made-up requests against the description, and every bad input by both doors
+	CASES=$(CASES) SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/api/test_api_fuzz.py tests/api/test_api_bad_inputs.py
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench

@@ -198,7 +198,7 @@ WRITES: dict[str, Write] = {
         body={"events": [{**EVENT, "event_id": "good"}, EVENT]}, at=("events", 1), fields=EVENT_FIELDS, limit=16 * MIB,
         more={"no event": {"events": []}, "an id twice": {"events": [EVENT, EVENT]}, "no list": {"events": EVENT},
               "1001 events": {"events": [{**EVENT, "event_id": f"e{n}"} for n in range(1001)]},
-                              "events null": {"events": None},
+              "events null": {"events": None},
               "a list of numbers": {"events": [1]}},
     ),
     "POST /batch": Write(
@@ -217,8 +217,8 @@ WRITES: dict[str, Write] = {
                            more={"100,001 rows": {**CANDLES, "candles": [1] * 100_001}}),
     "POST /trades": Write(
         body=TRADE, fields=TRADE_FIELDS,
-        more={"an exit without its time": {**TRADE, "exit_price": "1"}, "a time without its price": {**TRADE,
-              "exit_time": THEN},
+        more={"an exit without its time": {**TRADE, "exit_price": "1"},
+              "a time without its price": {**TRADE, "exit_time": THEN},
               "an exit before the entry": {**TRADE, "exit_price": "1", "exit_time": "2026-11-19T09:29:59Z"},
               "a notional beyond any exchange": {**TRADE, "entry_price": "9" * 20, "quantity": "9" * 20}},
     ),
