@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
-from bots.services.invariants.run import invariants_sweep
+from bots.services.invariants.run import broken, invariants_sweep
 from bots.services.marks import positions_mark
 
 AWAY = (OperationalError, InterfaceError, RedisError)
@@ -33,5 +33,4 @@ def repair_live() -> int:
 @shared_task(acks_late=True, throws=AWAY)
 def sweep_invariants() -> list[str]:
     """Look for broken invariants in what was written lately; return the names of those that are red."""
-    report = invariants_sweep()
-    return [name for name, found in report["invariants"].items() if found["count"]]
+    return broken(invariants_sweep())

@@ -26,7 +26,7 @@ from analytics.models import (
     StrategyPerformance,
     ViewRefresh,
 )
-from audit.models import CommandAudit, SystemHealth, SystemLog, SystemMetric
+from audit.models import CommandAudit, InvariantRun, SystemHealth, SystemLog, SystemMetric
 from bots.models import (
     AccountBalance,
     Bot,
@@ -636,3 +636,12 @@ def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
     return _create(
         SavedView, columns, {"page": "bots.trade", "name": f"View {next(_number)}", "query": "symbol=BTCUSDT"}
     )
+
+
+# --- audit: runs of the invariants
+
+
+def InvariantRunFactory(**columns: Any) -> InvariantRun:  # noqa: N802
+    """A run that found nothing."""
+    defaults = {"at": NOON, "duration_ms": 70, "kind": "full", "ok": True, "counts": {"one": 0}, "version": "0.1.0"}
+    return _create(InvariantRun, columns, defaults)

@@ -274,6 +274,10 @@ CELERY_BEAT_SCHEDULE = {
     },
     "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
     "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
+    "remove old invariant runs": {
+        "task": "audit.tasks.remove_old_invariant_runs",
+        "schedule": crontab(hour="2", minute="40"),
+    },
     "remove old messages": {
         "task": "notifications.tasks.remove_old_messages",
         "schedule": crontab(hour="2", minute="30"),
