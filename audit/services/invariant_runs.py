@@ -44,25 +44,27 @@ def run_record(
         # Two runs at once must agree on which of them saw a thing first.
         cursor.execute(RECORDING)
     last = last_run()
-    red = sorted(name for name, count in counts.items() if count)
     before = last.red_since if last is not None else {}
+    if last is not None and at < last.at:
+        # A long run that shorter ones overtook: what they found since is not mended by what it saw before.
+        counts = {**counts, **{name: last.counts[name] for name in before if not counts.get(name)}}
+        found = {**last.found, **{name: rows for name, rows in found.items() if counts.get(name) and rows}}
+    red = sorted(name for name, count in counts.items() if count)
     run = InvariantRun.objects.create(
         at=at,
         duration_ms=round(duration / timedelta(milliseconds=1)),
         kind=kind,
         ok=not red,
         counts=dict(counts),
-        found=_bounded({name: found[name] for name in red}),
+        found=_bounded({name: found.get(name, []) for name in red}),
         red_since={name: before.get(name, at.isoformat()) for name in red},
         replay_differences=counts.get(replay, 0),
         version=VERSION,
     )
-    # A run that looked at an earlier moment than the last one has no news.
-    if last is None or last.at <= at:
-        for name in sorted({*red} - {*before}):
-            _tell_broken(run, name)
-        for name in sorted({*before} - {*red}):
-            _tell_mended(name, before[name], at)
+    for name in sorted({*red} - {*before}):
+        _tell_broken(run, name)
+    for name in sorted({*before} - {*red}):
+        _tell_mended(name, before[name], at)
     return run
 
 
@@ -101,23 +103,29 @@ def _tell_mended(name: str, since: str, at: datetime) -> None:
 
 
 def last_run() -> InvariantRun | None:
-    """Return the run that looked at the newest moment."""
-    return InvariantRun.objects.order_by("-at", "-pk").first()
+    """Return the run that was recorded last: what is red now is in it."""
+    return InvariantRun.objects.order_by("-pk").first()
+
+
+def looked_at() -> datetime | None:
+    """Return the newest moment that any run looked at."""
+    newest: datetime | None = InvariantRun.objects.order_by("-at").values_list("at", flat=True).first()
+    return newest
 
 
 def ledger_state(now: datetime) -> LedgerState:
     """Return how the ledger is in a few words: well, what is red, or that nobody looked lately."""
     run = last_run()
-    if run is None:
+    at = looked_at()
+    if run is None or at is None:
         return LedgerState(False, "never looked at", None)
-    old = now - run.at
     if not run.ok:
         names = sorted(run.red_since)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return LedgerState(False, f"{', '.join(names[:3])}{more} broken", run.at)
-    if old > STALE_AFTER:
-        return LedgerState(False, f"not looked at for {display.age(old)}", run.at)
-    return LedgerState(True, f"{len(run.counts)} hold", run.at)
+        return LedgerState(False, f"{', '.join(names[:3])}{more} broken", at)
+    if now - at > STALE_AFTER:
+        return LedgerState(False, f"not looked at for {display.age(now - at)}", at)
+    return LedgerState(True, f"{len(run.counts)} hold", at)
 
 
 def runs_remove_old(*, now: datetime) -> int:

@@ -19,9 +19,10 @@ import bots.services.invariants.run as runs
 from audit.choices import RunKind
 from audit.models import InvariantRun, SystemEvent
 from audit.services.actions import SYSTEM
-from audit.services.invariant_runs import last_run, ledger_state, run_record, runs_remove_old
+from audit.services.invariant_runs import last_run, ledger_state, looked_at, run_record, runs_remove_old
 from bots.ledger import fold
 from bots.ledger.fold import EXACT, EXACT_STEP, Effect, Execution, PositionState
+from bots.ledger.shapes import stamp
 from bots.models import Position
 from bots.services.invariants.base import SHOWN, Findings, Invariant
 from bots.services.invariants.replay import NAME as REPLAY
@@ -293,15 +294,23 @@ def test_a_run_keeps_what_it_found_within_bounds(scratch: Ledger) -> None:
     assert run.version
 
 
-def test_a_run_of_an_earlier_moment_has_no_news(scratch: Ledger) -> None:
+def test_a_long_run_that_was_overtaken_tells_what_it_found_and_mends_nothing(scratch: Ledger) -> None:
     now = timezone.now()
-    for at_, count in ((now, 0), (now - timedelta(seconds=30), 1)):
+    for minutes, kind, counts in (
+        (2, RunKind.INCREMENTAL, {"touched": 1, "hidden": 0, "well": 0}),
+        (0, RunKind.FULL, {"touched": 0, "hidden": 1, "well": 0}),
+    ):
         run_record(
-            at=at_, duration=timedelta(0), kind=RunKind.FULL, counts={"one": count}, found={"one": []}, replay=REPLAY
-        )
+            at=now + timedelta(minutes=minutes), duration=timedelta(0), kind=kind, counts=counts,
+            found={name: [{"of": kind}] * count for name, count in counts.items()}, replay=REPLAY,
+        )  # fmt: skip
 
-    assert alerts() == []
-    assert last_run().ok is True
+    assert alerts() == [("INVARIANT_BROKEN", "CRITICAL", name) for name in ("touched", "hidden")]
+    last = last_run()
+    assert last.counts == {"touched": 1, "hidden": 1, "well": 0}
+    assert last.found == {"touched": [{"of": "incremental"}], "hidden": [{"of": "full"}]}
+    assert looked_at() == now + timedelta(minutes=2)
+    assert last_report()["at"] == stamp(now + timedelta(minutes=2))
 
 
 def test_the_state_is_red_when_broken_never_looked_at_or_looked_at_too_long_ago(scratch: Ledger) -> None:

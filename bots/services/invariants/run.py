@@ -14,7 +14,7 @@ from django.utils.module_loading import module_has_submodule
 
 from audit.choices import RunKind
 from audit.models import InvariantRun
-from audit.services.invariant_runs import last_run, run_record
+from audit.services.invariant_runs import last_run, looked_at, run_record
 from bots.ledger.shapes import stamp
 from bots.services.invariants.base import Findings, Invariant, findings
 from bots.services.invariants.replay import NAME as REPLAY
@@ -65,7 +65,7 @@ def invariants_sweep() -> Report:
     """Look at what was touched since the last run, keep the run and return its report.
 
     Without a run before it looks at everything. An invariant that was broken is asked about everything again, so that
-    it counts as mended only when it holds. While another sweep is under way, that run before is the answer.
+    it counts as mended only when it holds. While another sweep is under way, the run before it is the answer.
     """
     began = time.perf_counter()
     with _snapshot():
@@ -75,7 +75,7 @@ def invariants_sweep() -> Report:
             is_alone = cursor.fetchone()[0]
         if last is not None and not is_alone:
             return report_of(last)
-        report = _asked(None, ()) if last is None else _asked(last.at, last.red_since)
+        report = _asked(None, ()) if last is None else _asked(looked_at(), last.red_since)
     _keep(report, RunKind.FULL if last is None else RunKind.INCREMENTAL, began)
     return report
 
@@ -87,11 +87,11 @@ def last_report() -> Report | None:
 
 
 def report_of(run: InvariantRun) -> Report:
-    """Return a kept run as its report."""
+    """Return the last run as a report of the newest moment that was looked at: a long run can be overtaken."""
     found: dict[str, Findings] = {
         name: {"count": count, "rows": run.found.get(name, [])} for name, count in sorted(run.counts.items())
     }
-    return {"at": stamp(run.at), "ok": run.ok, "invariants": found}
+    return {"at": stamp(looked_at() or run.at), "ok": run.ok, "invariants": found}
 
 
 def broken(report: Report) -> list[str]:
