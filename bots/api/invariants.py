@@ -27,7 +27,7 @@ class ReportOut(BaseModel):
     invariants: dict[str, FindingsOut]
 
 
-@router.get("/invariants", auth=for_staff(), response={200: ReportOut, **errors()})
+@router.get("/invariants", auth=for_staff(), response={200: ReportOut, **errors(503)})
 def get_invariants(request: HttpRequest) -> HttpResponse:
     """The last report; the first one is made for whoever asks first."""
     return answer(last_report() or invariants_sweep())

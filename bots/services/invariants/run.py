@@ -19,6 +19,7 @@ from bots.ledger.shapes import stamp
 from bots.services.invariants.base import Findings, Invariant, findings
 from bots.services.invariants.replay import NAME as REPLAY
 from bots.services.invariants.window import Window
+from tradingdb.lib.errors import Unavailable
 
 # Every app may have rules of its own in this module, as INVARIANTS; apps above this one are not imported by name.
 MODULE = "services.invariants"
@@ -65,7 +66,8 @@ def invariants_sweep() -> Report:
     """Look at what was touched since the last run, keep the run and return its report.
 
     Without a run before it looks at everything. An invariant that was broken is asked about everything again, so that
-    it counts as mended only when it holds. While another sweep is under way, the run before it is the answer.
+    it counts as mended only when it holds. While another sweep is under way, the run before it is the answer;
+    raises Unavailable when there is none.
     """
     began = time.perf_counter()
     with _snapshot():
@@ -73,7 +75,9 @@ def invariants_sweep() -> Report:
         with connection.cursor() as cursor:
             cursor.execute(SWEEPING)
             is_alone = cursor.fetchone()[0]
-        if last is not None and not is_alone:
+        if not is_alone:
+            if last is None:
+                raise Unavailable("The first run is under way; ask again in a minute.")
             return report_of(last)
         report = _asked(None, ()) if last is None else _asked(looked_at(), last.red_since)
     _keep(report, RunKind.FULL if last is None else RunKind.INCREMENTAL, began)
