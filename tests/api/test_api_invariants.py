@@ -15,6 +15,7 @@ def bot(db: None) -> Bot:
     return registered("api_001")
 
 
+@pytest.mark.unsound_ledger("an order is made wrong by hand, to be found")
 def test_the_last_report_is_shown_until_a_run_is_asked_for(bot: Bot) -> None:
     viewer, trader = staff_caller("viewer"), staff_caller("trader")
     first = viewer.get("/invariants").json()
