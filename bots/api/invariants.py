@@ -27,10 +27,13 @@ class ReportOut(BaseModel):
     invariants: dict[str, FindingsOut]
 
 
-@router.get("/invariants", auth=for_staff(), response={200: ReportOut, **errors(503)})
-def get_invariants(request: HttpRequest) -> HttpResponse:
-    """The last report; the first one is made for whoever asks first."""
-    return answer(last_report() or invariants_sweep())
+@router.get("/invariants", auth=for_staff(), response={200: ReportOut, 204: None, **errors(503)})
+def get_invariants(request: HttpRequest, run: bool = True) -> HttpResponse:
+    """The last report; the first one is made for whoever asks first, unless `run` is false: 204 then."""
+    report = last_report()
+    if report is None and not run:
+        return HttpResponse(status=204)
+    return answer(report or invariants_sweep())
 
 
 @router.post("/invariants/run", auth=for_staff(Role.TRADER), response={200: ReportOut, **errors(413, 415)})

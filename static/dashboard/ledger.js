@@ -17,9 +17,9 @@ export class LedgerLight {
 
   async load() {
     try {
-      this.report = await read("invariants");
+      this.report = await read("invariants", { run: false });
     } catch {
-      // The last report goes on ageing, and turns red.
+      // No run yet; or no answer: the last report goes on ageing, and turns red.
     }
     this.show();
   }

@@ -13,7 +13,7 @@ from bots.services.invariants.window import TABLES, Window, shadow
 
 # Rows of one invariant that a report shows.
 SHOWN = 20
-EVERYTHING = {"since": None, "recent": None, "from": None}
+EVERYTHING: dict[str, Any] = {"since": None, "recent": None, "from": None}
 
 
 class Findings(TypedDict):
