@@ -11,6 +11,13 @@ class EventLevel(models.TextChoices):
     CRITICAL = "CRITICAL"
 
 
+class RunKind(models.TextChoices):
+    """How much of the ledger a run of the invariants looked at."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
 class HealthStatus(models.TextChoices):
     """How a part of the house is; UNKNOWN is also what a check that has not come for five minutes means."""
 

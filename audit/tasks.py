@@ -1,4 +1,4 @@
-"""Jobs of the audit app. None is tried again after a failure: the next one comes in a minute."""
+"""Jobs of the audit app. Those of each minute are not tried again after a failure: the next one comes soon."""
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
@@ -7,6 +7,7 @@ from django.utils import timezone
 from audit.choices import HealthSystem
 from audit.services.health import Check, health_record
 from audit.services.health_checks import health_check
+from audit.services.invariant_runs import runs_remove_old
 from audit.services.system_metrics import system_metric_record
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -26,3 +27,9 @@ def check_health() -> dict[str, str]:
     scheduler = health_record(check=Check(HealthSystem.SCHEDULER), now=now)
     found = health_check(now=now)
     return {HealthSystem.SCHEDULER.value: scheduler.status, **{name: str(status) for name, status in found.items()}}
+
+
+@shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)
+def remove_old_invariant_runs() -> int:
+    """Remove runs of the invariants that are older than 90 days. Tried again while the database is away."""
+    return runs_remove_old(now=timezone.now())

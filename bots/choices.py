@@ -189,6 +189,7 @@ class CaseKind(models.TextChoices):
     NEGATIVE_BALANCE = "negative_balance"
     PNL_MISMATCH = "pnl_mismatch"
     CONTENT_CONFLICT = "content_conflict"
+    LEDGER_MISMATCH = "ledger_mismatch"
 
 
 class CaseStatus(models.TextChoices):

@@ -6,8 +6,9 @@ from redis.exceptions import RedisError
 
 from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
-from bots.services.invariants.run import invariants_sweep
+from bots.services.invariants.run import broken, invariants_sweep, invariants_verify
 from bots.services.marks import positions_mark
+from bots.services.unsound import unsound_rebuild
 
 AWAY = (OperationalError, InterfaceError, RedisError)
 
@@ -30,8 +31,20 @@ def repair_live() -> int:
     return 0 if rebuild_if_empty() else repair()
 
 
-@shared_task(acks_late=True, throws=AWAY)
+# The first run, and each night's, look at everything; sweeps of what was touched take seconds.
+@shared_task(acks_late=True, throws=AWAY, soft_time_limit=3500, time_limit=3600)
 def sweep_invariants() -> list[str]:
     """Look for broken invariants in what was written lately; return the names of those that are red."""
-    report = invariants_sweep()
-    return [name for name, found in report["invariants"].items() if found["count"]]
+    return broken(invariants_sweep())
+
+
+@shared_task(acks_late=True, throws=AWAY, soft_time_limit=3500, time_limit=3600)
+def verify_invariants() -> list[str]:
+    """Look for broken invariants in the whole ledger; return the names of those that are red."""
+    return broken(invariants_verify())
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def rebuild_unsound() -> int:
+    """Work out anew what contradicted itself when a fill was stored; return how many figures differed."""
+    return unsound_rebuild()

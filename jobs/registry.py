@@ -16,7 +16,7 @@ from analytics.metrics.returns import ONE_DAY
 from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import portfolio_fill_gaps, portfolio_snapshot
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
-from bots.services.invariants.run import invariants_run, keep_report
+from bots.services.invariants.run import broken, invariants_verify
 from jobs.choices import JobType
 from tradingdb.lib.errors import DomainError, ValidationFailed
 
@@ -73,13 +73,11 @@ def _risk_metrics_stale(params: NoParams, at: datetime) -> dict[str, Any]:
 
 
 def _verify_ledger(params: NoParams, at: datetime) -> dict[str, Any]:
-    report = invariants_run()
-    keep_report(report)
-    found = report["invariants"]
-    broken = [name for name, each in found.items() if each["count"]]
-    if broken:
-        raise JobFailed(f"{len(broken)} of {len(found)} invariants are broken: {', '.join(broken)}.")
-    return {"invariants": len(found)}
+    report = invariants_verify()
+    asked, red = len(report["invariants"]), broken(report)
+    if red:
+        raise JobFailed(f"{len(red)} of {asked} invariants are broken: {', '.join(red)}.")
+    return {"invariants": asked}
 
 
 JOBS: tuple[Job, ...] = (

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 
 from analytics.admin.risk_metrics import METRIC_COLUMNS
 from analytics.models import RiskMetrics
-from audit.models import RiskEvent, SystemEvent
+from audit.models import InvariantRun, RiskEvent, SystemEvent
+from audit.services.invariant_runs import ledger_state
 from bots.admin.sidebar import bounded_count, open_cases, open_conflicts
 from bots.choices import BotStatus, ParkedState
 from bots.models import Bot, ControlState, IngestConflict, ParkedFact, Position, ReconciliationCase, Trade
@@ -71,11 +72,20 @@ def tiles(bots: Sequence[Bot], earned: Earned, now: datetime) -> list[dict[str, 
         tile("Open positions", open_positions or "0", list_url(Position, status__exact="open")),
         tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
              list_url(ControlState), "; ".join(halts) or "no halt in force"),
+        ledger_tile(now),
         waiting_tile("Open cases", bounded_count(open_cases()), list_url(ReconciliationCase, status__exact="open")),
         waiting_tile("Open conflicts", bounded_count(open_conflicts()), list_url(IngestConflict, status__exact="open")),
         waiting_tile("Parked facts", bounded_count(ParkedFact.objects.filter(state=ParkedState.PARKED)),
                      list_url(ParkedFact, state__exact="parked")),
     ]  # fmt: skip
+
+
+def ledger_tile(now: datetime) -> dict[str, Any]:
+    """Return whether the invariants hold, and when that was looked at."""
+    state = ledger_state(now)
+    age = f"; looked at {display.age(now - state.at)} ago" if state.at is not None else ""
+    value = display.badge("holds", tone="ok") if state.ok else display.badge("red", tone="bad")
+    return tile("Ledger", value, list_url(InvariantRun), state.note + age)
 
 
 def waiting_tile(name: str, count: str, url: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ speaks of it until then.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from analytics.metrics.canonical import DEFINITION, inputs_hash
@@ -20,6 +20,7 @@ from analytics.services.risk_metrics import day_inputs
 from bots.ledger.symbols import QUOTES, split_symbol
 from bots.services.invariants.base import Findings, Invariant, findings, invariant
 from bots.services.invariants.rows import not_finite
+from bots.services.invariants.window import Window
 
 # Jobs fill in what is missing: metrics within the hour, snapshots with the next slot.
 METRICS_DUE = timedelta(hours=1)
@@ -28,6 +29,25 @@ SNAPSHOTS_DUE = 2 * SLOT
 HASHED = timedelta(days=7)
 BOTS_AT_ONCE = 25
 
+# In a sweep: rows of metrics computed since, or of the last days; the trades of their days, and recent ones.
+TABLES = {
+    "risk_metrics": """
+        SELECT * FROM trading.risk_metrics
+        WHERE calculated_at >= %(from)s OR date >= (%(recent)s AT TIME ZONE 'UTC')::date
+    """,
+    "trades": """
+        SELECT t.* FROM (
+            SELECT i.id FROM (
+                SELECT DISTINCT bot_id, date FROM trading.risk_metrics
+                WHERE calculated_at >= %(from)s OR date >= (%(recent)s AT TIME ZONE 'UTC')::date
+            ) d JOIN trading.trades i ON i.bot_id = d.bot_id AND i.exit_time >= d.date::timestamp AT TIME ZONE 'UTC'
+                AND i.exit_time < (d.date + 1)::timestamp AT TIME ZONE 'UTC'
+            UNION
+            SELECT id FROM trading.trades WHERE exit_time >= date_trunc('day', %(recent)s, 'UTC')
+        ) AS k(id) JOIN trading.trades t USING (id)
+    """,
+    "portfolio_snapshots": """SELECT * FROM analytics.portfolio_snapshots WHERE "timestamp" >= %(recent)s""",
+}
 WITHOUT_BOT = """
     SELECT r.bot_id, r.date, r.definition FROM risk_metrics r
     WHERE NOT EXISTS (SELECT 1 FROM bots b WHERE b.bot_id = r.bot_id)
@@ -64,10 +84,10 @@ DAYS = """
 COMMIT_DELAY = "interval '1 second'"
 SETTLED = f"""
     NOT EXISTS (
-        SELECT 1 FROM fills f WHERE f.bot_id = r.bot_id AND f.received_at > r.calculated_at - {COMMIT_DELAY}
+        SELECT 1 FROM trading.fills f WHERE f.bot_id = r.bot_id AND f.received_at > r.calculated_at - {COMMIT_DELAY}
             AND f.executed_at < (r.date + 1)::timestamp AT TIME ZONE 'UTC'
     ) AND NOT EXISTS (
-        SELECT 1 FROM trades t WHERE t.bot_id = r.bot_id AND t.updated_at > r.calculated_at - {COMMIT_DELAY}
+        SELECT 1 FROM trading.trades t WHERE t.bot_id = r.bot_id AND t.updated_at > r.calculated_at - {COMMIT_DELAY}
             AND t.exit_time < (r.date + 1)::timestamp AT TIME ZONE 'UTC'
     )
 """
@@ -103,11 +123,11 @@ MISSING = """
         GROUP BY 1, 2
     ), spans AS (
         SELECT bot_id, min(date) AS first, max(date) AS last, min(calculated_at) AS calculated_at
-        FROM risk_metrics WHERE definition = %(definition)s GROUP BY bot_id
+        FROM trading.risk_metrics WHERE definition = %(definition)s GROUP BY bot_id
     )
     SELECT d.bot_id, d.date, d.closed_trades FROM days d LEFT JOIN spans s USING (bot_id)
     WHERE NOT EXISTS (
-        SELECT 1 FROM risk_metrics r
+        SELECT 1 FROM trading.risk_metrics r
         WHERE r.bot_id = d.bot_id AND r.date = d.date AND r.definition = %(definition)s
     ) AND (d.known_at < now() - %(due)s
         OR (d.date > s.first AND d.date < s.last AND d.known_at < s.calculated_at))
@@ -154,14 +174,15 @@ TOTALS = """
 """
 NEWEST = """
     SELECT bot_id, date, inputs_hash FROM (
-        SELECT bot_id, date, inputs_hash, row_number() OVER (PARTITION BY bot_id ORDER BY date DESC) AS age
+        SELECT bot_id, date, inputs_hash, calculated_at,
+            row_number() OVER (PARTITION BY bot_id ORDER BY date DESC) AS age
         FROM risk_metrics WHERE definition = %(definition)s
     ) r
-    WHERE age <= %(days)s ORDER BY bot_id, date
+    WHERE age <= %(days)s AND (%(from)s::timestamptz IS NULL OR calculated_at >= %(from)s) ORDER BY bot_id, date
 """
 TRADED_SYMBOLS = """
     SELECT DISTINCT t.bot_id, t.symbol, b.currency FROM trades t JOIN bots b USING (bot_id)
-    WHERE t.exit_time IS NOT NULL
+    WHERE t.exit_time IS NOT NULL AND t.bot_id = ANY(%(bots)s::text[])
 """
 # As SETTLED, for every kind of fact that the inputs hold.
 STALE = f"""
@@ -189,10 +210,11 @@ class Hashed(NamedTuple):
     inputs_hash: str
 
 
-def _inputs(since: datetime | None) -> Findings:
-    """Hash the inputs of each bot's newest rows again: of one row in a sweep, of a week in a full run."""
-    rows = [Hashed(*row) for row in fetch(NEWEST, definition=DEFINITION, days=1 if since else HASHED.days)]
-    unlike = _bots_in_other_currencies()
+def _inputs(window: Window | None) -> Findings:
+    """Hash the inputs of each bot's newest rows again: of one computed since in a sweep, of a week in a full run."""
+    days, written = (1, window.written_from) if window else (HASHED.days, None)
+    rows = [Hashed(*row) for row in fetch(NEWEST, definition=DEFINITION, days=days, **{"from": written})]
+    unlike = _bots_in_other_currencies(sorted({row.bot_id for row in rows}))
     by_bot: dict[str, list[Hashed]] = defaultdict(list)
     for row in rows:
         if row.bot_id not in unlike:
@@ -212,10 +234,12 @@ def _inputs(since: datetime | None) -> Findings:
     )
 
 
-def _bots_in_other_currencies() -> set[str]:
-    """Return the bots with trades in another currency than their own: candles, which convert them, may still change."""
+def _bots_in_other_currencies(bots: list[str]) -> set[str]:
+    """Return those bots with trades in another currency than their own: candles, which convert them, may change."""
     return {
-        bot_id for bot_id, symbol, currency in fetch(TRADED_SYMBOLS) if split_symbol(symbol, currency)[1] != currency
+        bot_id
+        for bot_id, symbol, currency in fetch(TRADED_SYMBOLS, bots=bots)
+        if split_symbol(symbol, currency)[1] != currency
     }
 
 
@@ -250,23 +274,26 @@ def _hashed_differently(
 
 _definition = {"definition": DEFINITION}
 INVARIANTS: tuple[Invariant, ...] = (
-    invariant("I17_metrics_have_a_bot", "No row of metrics is without its bot.", WITHOUT_BOT),
+    invariant("I17_metrics_have_a_bot", "No row of metrics is without its bot.", WITHOUT_BOT, tables=TABLES),
     invariant(
         "I18_computed_numbers_are_finite",
         "No number of a row of metrics or of a snapshot is NaN or infinite.",
         not_finite(RiskMetrics, PortfolioSnapshot),
+        tables=TABLES,
     ),
     invariant(
         "I23_metrics_counts_are_those_of_the_trades",
         "A day's counts of trades, wins and losses are those of the trades that closed on that UTC day.",
         COUNTS,
         {**_definition, "quotes": list(QUOTES)},
+        tables=TABLES,
     ),
     invariant(
         "I24_metrics_profit_is_sum_of_the_day",
         "A day's profit, wins and losses are the sums over the trades that closed on that UTC day.",
         PROFIT,
         {**_definition, "quotes": list(QUOTES)},
+        tables=TABLES,
     ),
     Invariant(
         "I25_metrics_inputs_hash_matches_inputs",
@@ -278,16 +305,19 @@ INVARIANTS: tuple[Invariant, ...] = (
         "Every bot has metrics for each past UTC day on which a trade of it closed.",
         MISSING,
         {**_definition, "due": METRICS_DUE},
+        tables=TABLES,
     ),
     invariant(
         "I27_snapshots_fill_their_grid",
         "Portfolio snapshots stand on the five-minute grid, without a gap.",
         SLOTS,
         {"slot": SLOT, "epoch": EPOCH, "due": SNAPSHOTS_DUE},
+        tables=TABLES,
     ),
     invariant(
         "I28_snapshot_totals_are_sums_of_their_bots",
         "A snapshot's totals are the sums over the bots in it, and its equity is balance and unrealised P&L together.",
         TOTALS,
+        tables={},
     ),
 )

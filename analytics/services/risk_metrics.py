@@ -145,7 +145,7 @@ def _refresh(first_days: Mapping[BotRow, date], *, last: date, confirm: bool = F
     histories = histories_read(list(first_days), last_day=last)
     begin = {bot.bot_id: day for bot, day in first_days.items()}
     result = Refreshed()
-    for window in _windows(min(begin.values()), last):
+    for window in windows(min(begin.values()), last):
         samples_read(histories, first_day=window[0], last_day=window[1])
         stored = _stored(begin, window)
         due: list[Wanted] = []
@@ -156,14 +156,14 @@ def _refresh(first_days: Mapping[BotRow, date], *, last: date, confirm: bool = F
                 right.append(row.pk)
             else:
                 due.append(wanted)
-        _store(due, now)
+        rows_store(due, now)
         if confirm:
             RiskMetrics.objects.filter(pk__in=right).update(calculated_at=now)
         result += Refreshed(written=len(due), unchanged=len(right))
     return result
 
 
-def _windows(first: date, last: date) -> Iterator[tuple[date, date]]:
+def windows(first: date, last: date) -> Iterator[tuple[date, date]]:
     """Cut a span of days into windows whose samples fit into memory."""
     while first <= last:
         end = min(first + WINDOW - ONE_DAY, last)
@@ -209,7 +209,8 @@ def _is_right(row: RiskMetrics, wanted: Wanted) -> bool:
     return was_whole == wanted.is_whole and row.inputs_hash == inputs_hash(wanted.inputs)
 
 
-def _store(due: Sequence[Wanted], now: datetime) -> None:
+def rows_store(due: Sequence[Wanted], now: datetime) -> None:
+    """Compute the metrics of some days and write their rows, new or over the old ones."""
     for some in _batches(due):
         metrics = compute_days([wanted.inputs for wanted in some])
         RiskMetrics.objects.bulk_create(

@@ -4,8 +4,18 @@ from audit.models.actions import UserAction
 from audit.models.commands import CommandAudit
 from audit.models.events import SystemEvent
 from audit.models.health import SystemHealth
+from audit.models.invariant_runs import InvariantRun
 from audit.models.logs import SystemLog
 from audit.models.risk_events import RiskEvent
 from audit.models.system_metrics import SystemMetric
 
-__all__ = ["CommandAudit", "RiskEvent", "SystemEvent", "SystemHealth", "SystemLog", "SystemMetric", "UserAction"]
+__all__ = [
+    "CommandAudit",
+    "InvariantRun",
+    "RiskEvent",
+    "SystemEvent",
+    "SystemHealth",
+    "SystemLog",
+    "SystemMetric",
+    "UserAction",
+]

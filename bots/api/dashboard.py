@@ -52,5 +52,6 @@ def addresses() -> dict[str, str]:
         "logout": reverse("admin:logout"),
         "docs": reverse("api-1.0.0:openapi-view"),
         "add_bot": reverse("admin:bots_bot_add"),
+        "invariants": reverse("admin:audit_invariantrun_changelist"),
         **{name: reverse(f"admin:bots_{model}_changelist") for name, model in lists.items()},
     }

@@ -9,7 +9,7 @@ from accounts.choices import Role
 from bots.api.answers import TimeOut, answer, errors
 from bots.api.auth import for_staff
 from bots.api.routers import staff as router
-from bots.services.invariants.run import invariants_run, invariants_sweep, keep_report, last_report
+from bots.services.invariants.run import invariants_sweep, invariants_verify, last_report
 
 
 class FindingsOut(BaseModel):
@@ -27,15 +27,16 @@ class ReportOut(BaseModel):
     invariants: dict[str, FindingsOut]
 
 
-@router.get("/invariants", auth=for_staff(), response={200: ReportOut, **errors()})
-def get_invariants(request: HttpRequest) -> HttpResponse:
-    """The last report; the first one is made for whoever asks first."""
-    return answer(last_report() or invariants_sweep())
+@router.get("/invariants", auth=for_staff(), response={200: ReportOut, 204: None, **errors(503)})
+def get_invariants(request: HttpRequest, run: bool = True) -> HttpResponse:
+    """The last report; the first one is made for whoever asks first, unless `run` is false: 204 then."""
+    report = last_report()
+    if report is None and not run:
+        return HttpResponse(status=204)
+    return answer(report or invariants_sweep())
 
 
 @router.post("/invariants/run", auth=for_staff(Role.TRADER), response={200: ReportOut, **errors(413, 415)})
 def run_invariants(request: HttpRequest) -> HttpResponse:
     """Ask every invariant now, over the whole ledger, and answer with what they found."""
-    report = invariants_run()
-    keep_report(report)
-    return answer(report)
+    return answer(invariants_verify())

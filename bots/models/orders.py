@@ -3,6 +3,7 @@
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest, Now
@@ -152,6 +153,8 @@ class Order(models.Model):
             models.Index(fields=["bot", "symbol"], condition=Q(status__in=ACTIVE), name="idx_orders_active"),
             models.Index(fields=["symbol", "status"], condition=Q(status__in=ACTIVE), name="idx_orders_symbol_status"),
             models.Index("strategy", F("created_at").desc(), name="idx_orders_strategy"),
+            # What was written lately: the sweep of the invariants looks each minute.
+            BrinIndex(fields=["updated_at"], name="idx_orders_written"),
         ]
 
     def __str__(self) -> str:

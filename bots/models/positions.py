@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -141,6 +141,8 @@ class Position(models.Model):
             models.Index(fields=["status"], condition=Q(status__in=OPEN), name="idx_positions_status"),
             models.Index(fields=["symbol", "status"], condition=Q(status__in=OPEN), name="idx_positions_symbol_status"),
             GinIndex(fields=["entry_trade_ids"], name="idx_positions_entry_trades"),
+            # What was written lately: the sweep of the invariants looks each minute.
+            BrinIndex(fields=["updated_at"], name="idx_positions_written"),
         ]
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -159,6 +159,8 @@ class Trade(models.Model):
             models.Index("strategy", F("entry_time").desc(), name="idx_trades_strategy"),
             GinIndex(fields=["strategy_params"], name="idx_trades_strategy_params", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["entry_conditions"], name="idx_trades_entry_conditions", opclasses=["jsonb_path_ops"]),
+            # What was written lately: the sweep of the invariants looks each minute.
+            BrinIndex(fields=["updated_at"], name="idx_trades_written"),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from bots.ledger.fold import (
     EXACT,
     Effect,
     Execution,
+    PositionState,
     apply,
     position_id_of,
     quotient,
@@ -22,6 +23,7 @@ from bots.ledger.fold import (
 )
 from bots.ledger.orders import lacks_fills, status_of
 from bots.ledger.shapes import FILL, ORDER, POSITION, shape, trade_shape
+from bots.ledger.sound import broken_by_fill, broken_by_order
 from bots.ledger.symbols import split_symbol
 from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
@@ -31,6 +33,7 @@ from bots.services.context import BotContext, bot_context
 from bots.services.locks import lock_order, lock_symbol_of_order
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update
 from bots.services.refold import refold
+from bots.services.unsound import unsound_mark
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
 # Flags that are the order's as well; the others speak of the fill alone.
@@ -152,6 +155,8 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
     state = store.position_from(row)
     effects = [apply(state, execution)] if newest else []
     derived = store.derived_columns(bot.bot_id, symbol, effects[0]) if newest else {}
+    broken = _broken(row, state, effects)
+    flags += ["unsound"] if broken else []
     statements = [
         insert(
             "fills",
@@ -172,6 +177,8 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
     updates = [_gone(bot, symbol, row) for row in gone] + updates
     for flag in flags:
         updates += yield from _breach(bot, fill, row, flag, now)
+    if broken:
+        updates += yield from unsound_mark(bot, symbol=symbol, fill_id=fill.fill_id, broken=broken, now=now)
     if not newest:
         # The fill's own row was derived after it was inserted.
         stored = yield from stored_fill(bot, fill.fill_id, replayed=False)
@@ -210,6 +217,18 @@ def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
     if fill.fee and rate is None:
         flags.append("fee_not_converted")
     return flags
+
+
+def _broken(row: Row, state: PositionState | None, effects: list[Effect]) -> list[str]:
+    """Return the invariants that the rows break with which, or into which, the fill is written (docs/adr/0009)."""
+    broken = broken_by_order(
+        status=row["status"], reported=row["reported_status"], filled=row["filled_quantity"],
+        notional=row["filled_notional"], quantity=row["quantity"],
+    )  # fmt: skip
+    newest = None if row["newest_at"] is None else (row["newest_at"], row["newest_id"])
+    for effect in effects:
+        broken += broken_by_fill(state, effect, newest)
+    return broken
 
 
 def _after(moment: datetime, other: datetime | None) -> bool:

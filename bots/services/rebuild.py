@@ -35,6 +35,10 @@ CHAINS = f"""
     UNION SELECT p.bot_id, p.symbol FROM positions p WHERE {DERIVED}
     ORDER BY bot_id, symbol
 """
+WANTED = f"""
+    SELECT * FROM ({CHAINS}) c
+    WHERE (%(bot)s IS NULL OR bot_id = %(bot)s) AND (%(symbol)s IS NULL OR symbol = %(symbol)s)
+"""
 # What follows from the fills, table by table.
 FIELDS = {
     "order": (
@@ -182,27 +186,27 @@ class Rebuilt:
     differences: list[Difference] = field(default_factory=list)
 
 
-def ledger_rebuild(*, bot_id: str | None = None, check: bool = False) -> Rebuilt:
-    """Make everything that is derived follow the fills, of one bot or of all; return what did not.
+def ledger_rebuild(*, bot_id: str | None = None, symbol: str | None = None, check: bool = False) -> Rebuilt:
+    """Make orders, positions and trades follow the fills, of one bot or of all; return what did not.
 
     A ledger that follows already is left untouched, so a second run finds nothing. With `check` every change is taken
-    back. Afterwards Redis is brought in line. Raises NotFound for an unknown bot.
+    back. symbol: that one alone. Afterwards Redis is brought in line. Raises NotFound for an unknown bot.
     """
     result = Rebuilt()
     context = bot_context(bot_id) if bot_id is not None else None
-    for owner, symbol in _chains(bot_id):
+    for owner, in_symbol in _chains(bot_id, symbol):
         if context is None or context.bot_id != owner:
             context = bot_context(owner)
         result.chains += 1
-        result.differences += _rebuild_chain(context, symbol, check=check)
+        result.differences += _rebuild_chain(context, in_symbol, check=check)
     if result.differences and not check:
         transaction.on_commit(_refresh_live)
     return result
 
 
-def _chains(bot_id: str | None) -> list[tuple[str, str]]:
+def _chains(bot_id: str | None, symbol: str | None) -> list[tuple[str, str]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM ({CHAINS}) c WHERE %(bot)s IS NULL OR bot_id = %(bot)s", {"bot": bot_id})
+        cursor.execute(WANTED, {"bot": bot_id, "symbol": symbol})
         return [(str(owner), str(symbol)) for owner, symbol in cursor.fetchall()]
 
 

@@ -8,6 +8,7 @@ import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { age, pnl } from "./format.js";
 import { listen } from "./keys.js";
+import { LedgerLight } from "./ledger.js";
 import { Connection } from "./socket.js";
 import { Store } from "./store.js";
 import { botColumns, positionColumns, Table } from "./tables.js";
@@ -21,6 +22,7 @@ const filters = new Filters();
 const connection = new Connection(() => filters.query());
 const feed = new Feed(store, addresses, filters);
 const equity = new EquityChart(store, filters);
+const ledger = new LedgerLight(store);
 const candles = new CandleChart(store, filters);
 const [positionSort, botSort] = [filters.sort || "-opened", "-status"];
 
@@ -130,6 +132,7 @@ async function caughtUp() {
   hasBeenAway = false;
   const added = await feed.load();
   equity.load();
+  ledger.load();
   if (!wasAway) return;
   const note = find("#caught-up");
   note.hidden = false;
@@ -148,6 +151,7 @@ setInterval(() => {
   cards.showConnection(connection, store);
   cards.showFreshness(connection, store);
   cards.showTitle(connection, store);
+  ledger.show();
   if (store.hasSnapshot && !document.hidden) mark(["positions", "bots", "prices", "feed"]);
 }, 1000);
 

@@ -89,6 +89,7 @@ def test_a_risk_event_is_closed_once(trader: Caller, viewer: Caller, bot: Bot):
     assert viewer.get("/risk/events", resolved="maybe").status_code == 422
 
 
+@pytest.mark.unsound_ledger("a parked fact is called applied by hand")
 def test_conflicts_and_parked_facts_are_listed(viewer: Caller, bot: Bot):
     IngestConflict.objects.create(
         bot=bot,

@@ -9,6 +9,7 @@ from audit.models import RiskEvent, SystemEvent, SystemMetric
 from tests.factories import (
     NOON,
     CommandAuditFactory,
+    InvariantRunFactory,
     SystemHealthFactory,
     SystemLogFactory,
     SystemMetricFactory,
@@ -55,6 +56,11 @@ def RiskEventFactory(**columns):  # noqa: N802
         (CommandAuditFactory, {"telegram_user_id": ""}, "command_audits_who_and_what"),
         (CommandAuditFactory, {"command": ""}, "command_audits_who_and_what"),
         (CommandAuditFactory, {"response_time_ms": -1}, "command_audits_response_not_negative"),
+        (InvariantRunFactory, {"kind": "half"}, "invariant_runs_valid_kind"),
+        (InvariantRunFactory, {"counts": []}, "invariant_runs_json_objects"),
+        (InvariantRunFactory, {"ok": False}, "invariant_runs_red_is_named"),
+        (InvariantRunFactory, {"replay_differences": 1}, "invariant_runs_red_is_named"),
+        (InvariantRunFactory, {"red_since": {"one": "2026-11-19T12:00:00+00:00"}}, "invariant_runs_red_is_named"),
         (RiskEventFactory, {"positions_affected": -1}, "risk_events_counts_not_negative"),
         (RiskEventFactory, {"trades_cancelled": -1}, "risk_events_counts_not_negative"),
     ],
@@ -71,6 +77,7 @@ def test_a_row_that_breaks_one_rule_is_refused_by_it(factory, columns, rule):
         (SystemMetricFactory, ["timestamp", "created_at"]),
         (SystemHealthFactory, ["last_success", "last_failure", "checked_at"]),
         (CommandAuditFactory, ["created_at"]),
+        (InvariantRunFactory, ["at"]),
     ],
 )
 def test_a_time_without_end_is_refused(factory, columns):

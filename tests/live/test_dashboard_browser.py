@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
 
 from accounts.models import User
+from audit.choices import RunKind
+from audit.models import InvariantRun
+from audit.services.invariant_runs import run_record
 from bots.live.publish import publish
 from bots.models import ControlState
 from tests.factories import BotFactory, PositionFactory, UserFactory
@@ -192,6 +196,32 @@ def test_a_halt_is_shown_at_once(visit: Any) -> None:
     expect(page.locator("#alarms")).to_contain_text("everything: stop <b>all</b>")
     expect(page.locator("#bots-table .status")).to_contain_text("halted")
     expect(page).to_have_title("(HALTED) Control room")
+
+
+def run_of(seconds_ago: int, **counts: int) -> None:
+    run_record(
+        at=timezone.now() - timedelta(seconds=seconds_ago), duration=timedelta(0), kind=RunKind.FULL, counts=counts,
+        found={name: [{"bot_id": "alpha"}] * count for name, count in counts.items()}, replay="exact_replay",
+    )  # fmt: skip
+
+
+def test_the_ledgers_light_is_red_when_something_is_broken_or_nobody_looked(visit: Any) -> None:
+    run_of(5, I08_position_size=0, I09_realized_pnl=0)
+    light = visit().open().locator("#ledger")
+    expect(light).to_contain_text(re.compile(r"Ledger holds · \d+ s"))
+    expect(light).to_have_class(re.compile("live"))
+
+    run_of(4, I08_position_size=2, I09_realized_pnl=1)
+    light = visit().open().locator("#ledger")
+    expect(light).to_contain_text("Ledger red: I08, I09")
+    expect(light).to_have_class(re.compile("offline"))
+    expect(light).to_have_attribute("title", re.compile("I08_position_size: 2\nI09_realized_pnl: 1\n2 invariants"))
+
+    InvariantRun.objects.all().delete()
+    run_of(181, I08_position_size=0)
+    light = visit().open().locator("#ledger")
+    expect(light).to_contain_text("Ledger not looked at for 3 min")
+    expect(light).to_have_class(re.compile("offline"))
 
 
 def test_a_filter_is_part_of_the_address(visit: Any) -> None:

@@ -1,9 +1,12 @@
 """Rows of every kind: in this month, in past months, ahead of their partition, and beside the time-series tables."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.utils import timezone
+
 from analytics.models import PortfolioSnapshot
+from analytics.services.risk_metrics import risk_metrics_backfill
 from analytics.services.time_series import maintain_time_series
 from audit.models import SystemEvent
 from marketdata.models import Candle
@@ -23,6 +26,12 @@ def candle(at: datetime, *, interval: str = "1m", symbol: str = "BTCUSDT", **col
 def event(at: datetime, message: str = "m") -> SystemEvent:
     """One event of the system."""
     return SystemEvent.objects.create(event_time=at, event_type="TEST", event_level="INFO", message=message)
+
+
+def compute_metrics() -> None:
+    """Compute the daily metrics of the last days, as the jobs would have."""
+    today = timezone.now().date()
+    risk_metrics_backfill(first=today - timedelta(days=5), last=today - timedelta(days=1))
 
 
 def fill() -> None:

@@ -1,6 +1,7 @@
 """A dump of this server, taken and restored as docs/time-series.md says, has every row again."""
 
 import psycopg
+import pytest
 
 from tests.servers_matrix.databases import (
     admin_url,
@@ -29,6 +30,27 @@ def test_a_restored_dump_has_the_same_rows_in_every_table() -> None:
         assert before["trading.market_data"][0] == 10
         assert before["audit.system_events"][0] >= 6
         assert manage(target, "time_series") == manage(source, "time_series")
+
+
+def test_the_invariants_tell_a_sound_restore_from_a_damaged_one() -> None:
+    with database() as source, database() as target:
+        manage(source, "migrate", "-v0")
+        manage(source, "generate_books", "--bots", "2", "--trades", "20", "--candles", "20", "--days", "2")
+        backfill = "from tests.servers_matrix.rows import compute_metrics; compute_metrics()"
+        python(source, backfill)
+
+        restore(program("pg_dump", "-Fc", source).stdout, target)
+
+        assert "invariants hold." in manage(target, "verify_ledger")
+        assert "figures that differ: 0" in manage(target, "rebuild_ledger", "--check")
+        with psycopg.connect(target, autocommit=True) as connection:
+            connection.execute(
+                "DELETE FROM trading.fills WHERE id IN (SELECT id FROM trading.fills ORDER BY id DESC LIMIT 1)"
+            )
+        with pytest.raises(AssertionError, match="invariants are broken"):
+            manage(target, "verify_ledger")
+        with pytest.raises(AssertionError, match="figures that differ"):
+            manage(target, "rebuild_ledger", "--check")
 
 
 def restore(dump: bytes, target: str) -> None:

@@ -56,6 +56,7 @@ EXACT = {
     ("systemmetric", "memory_usage"): PERCENT,
     ("systemmetric", "disk_usage"): PERCENT,
     ("systemmetric", "execution_latency"): MILLISECONDS,
+    ("invariantrun", "duration_ms"): MILLISECONDS,
     ("fill", "fee"): FEE,
     ("fill", "fee_rate"): Unit(Kind.PRICE, "quote currency for one unit of fee_currency"),
     ("cashflow", "amount"): ACCOUNT,

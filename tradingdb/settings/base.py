@@ -235,6 +235,12 @@ CELERY_BEAT_SCHEDULE = {
     "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
+    "rebuild unsound": {"task": "bots.tasks.rebuild_unsound", "schedule": 15.0, "options": {"expires": 15}},
+    "verify invariants": {
+        "task": "bots.tasks.verify_invariants",
+        "schedule": crontab(hour="3", minute="10"),
+        "options": {"expires": 3600},
+    },
     "record system metrics": {
         "task": "audit.tasks.record_system_metrics",
         "schedule": crontab(),
@@ -274,6 +280,10 @@ CELERY_BEAT_SCHEDULE = {
     },
     "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
     "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
+    "remove old invariant runs": {
+        "task": "audit.tasks.remove_old_invariant_runs",
+        "schedule": crontab(hour="2", minute="40"),
+    },
     "remove old messages": {
         "task": "notifications.tasks.remove_old_messages",
         "schedule": crontab(hour="2", minute="30"),

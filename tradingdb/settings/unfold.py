@@ -133,6 +133,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("System events", "audit_systemevent", "event_note"),
             _list("Actions of people", "audit_useraction", "history"),
+            _list("Invariants", "audit_invariantrun", "verified"),
             _list("System health", "audit_systemhealth", "monitor_heart"),
             _list("System metrics", "audit_systemmetric", "speed"),
             _list("System logs", "audit_systemlog", "article"),

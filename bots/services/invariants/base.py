@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, TypedDict
@@ -10,11 +9,11 @@ from typing import Any, TypedDict
 from django.db import connection
 
 from bots.ledger.shapes import wire
+from bots.services.invariants.window import TABLES, Window, shadow
 
 # Rows of one invariant that a report shows.
 SHOWN = 20
-# Time series (balances, candles, events) grow for ever; a sweep looks this far behind its `since` at them.
-BEHIND = timedelta(days=1)
+EVERYTHING: dict[str, Any] = {"since": None, "recent": None, "from": None}
 
 
 class Findings(TypedDict):
@@ -28,29 +27,45 @@ class Findings(TypedDict):
 class Invariant:
     """One rule of the ledger, with the question for the rows that break it.
 
-    `find` takes the moment from which on the costly questions look; None is "at everything".
+    `find` takes the window of a sweep; None is "at everything".
     """
 
     name: str
     meaning: str
-    find: Callable[[datetime | None], Findings]
+    find: Callable[[Window | None], Findings]
 
 
-def invariant(name: str, meaning: str, sql: str, params: Mapping[str, Any] | None = None) -> Invariant:
+def invariant(
+    name: str,
+    meaning: str,
+    sql: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    tables: Mapping[str, str] = TABLES,
+    in_sweeps: str = "",
+) -> Invariant:
     """Return an invariant that is one SQL query.
 
-    The query may use %(recent)s, the moment from which on time series are read, NULL for all of them, and
-    %(since)s, the moment of the last sweep, or NULL.
+    In a sweep the plain names of `tables` stand for the rows of its window alone. The query may use %(since)s, the
+    moment of the last run, and %(recent)s, from when on time series are read; both are NULL for "everything".
+    in_sweeps: the query of sweeps, where a window needs another one.
     """
-    return Invariant(name, meaning, partial(_ask, sql, params or {}))
+    return Invariant(name, meaning, partial(_ask, sql, in_sweeps or sql, params or {}, tables))
 
 
-def _ask(sql: str, params: Mapping[str, Any], since: datetime | None) -> Findings:
-    recent = None if since is None else since - BEHIND
+def _ask(
+    sql: str, in_sweeps: str, params: Mapping[str, Any], tables: Mapping[str, str], window: Window | None
+) -> Findings:
+    if window is None:
+        clause, values = "", EVERYTHING
+    else:
+        sql, clause, values = in_sweeps, shadow(in_sweeps, tables), window.params
+        if "%(w_" in clause:
+            values = values | window.keys
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT q.*, count(*) OVER () FROM ({sql}) AS q ORDER BY q LIMIT {SHOWN}",  # noqa: S608 (our own text)
-            {**params, "since": since, "recent": recent},
+            f"{clause} SELECT q.*, count(*) OVER () FROM ({sql}) AS q ORDER BY q LIMIT {SHOWN}",  # noqa: S608 (our own text)
+            {**params, **values},
         )
         names = [column.name for column in cursor.description][:-1]
         rows = cursor.fetchall()

@@ -5,7 +5,8 @@
 from bots.services.invariants.base import Invariant, invariant
 from bots.services.invariants.parts import DERIVED, HALF_MONEY, OPEN, SUMS_OF_POSITIONS
 
-# Twice: by what each fill says it did to a position, and by all fills of a bot in a symbol, whatever they say.
+# By what each fill says it did to a position, by all fills of a bot in a symbol, whatever they say, and fill by fill:
+# what it closed and what it opened is all of it. A sweep has not all fills of a symbol, and does without the second.
 SIZE = f"""
     SELECT p.bot_id, p.symbol, p.position_id, p.side, p.size, s.entered - s.closed AS size_by_fills,
         p.quantity, s.entered AS quantity_by_fills
@@ -22,7 +23,11 @@ SIZE = f"""
         SELECT p.bot_id, p.symbol, sum(CASE p.side WHEN 'long' THEN p.size ELSE -p.size END) AS size
         FROM positions p WHERE {DERIVED} GROUP BY p.bot_id, p.symbol
     ) h USING (bot_id, symbol)
-    WHERE coalesce(h.size, 0) <> coalesce(f.size, 0)
+    WHERE %(since)s::timestamptz IS NULL AND coalesce(h.size, 0) <> coalesce(f.size, 0)
+    UNION ALL
+    SELECT bot_id, symbol, position_id, NULL, closed_quantity, quantity, NULL, NULL FROM fills
+    WHERE (closed_quantity <> 0 AND opened_position_id IS NULL AND closed_quantity <> quantity)
+        OR (opened_position_id IS NOT NULL AND (closed_quantity = 0 OR closed_quantity >= quantity))
 """
 REALIZED = f"""
     SELECT p.bot_id, p.symbol, p.position_id, p.realized_pnl, p.cost_basis, p.avg_entry_price, p.entry_notional,
@@ -95,5 +100,6 @@ INVARIANTS: tuple[Invariant, ...] = (
         "I13_one_open_position_per_symbol",
         "A bot has at most one open position in a symbol.",
         ONE_OPEN,
+        tables={},
     ),
 )

@@ -7,9 +7,8 @@ exit is a fraction.
 
 # ruff: noqa: S608 (the queries are put together from our own text alone)
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import groupby
@@ -19,30 +18,48 @@ from django.db import connection
 
 from bots.services.invariants.base import Findings, Invariant, findings
 from bots.services.invariants.parts import DERIVED
+from bots.services.invariants.window import POSITIONS as WINDOW_POSITIONS
+from bots.services.invariants.window import Window
 
-# Fills written by a transaction that was still open when the last sweep looked.
-COMMIT_DELAY = timedelta(minutes=1)
+NAME = "exact_replay"
+
 FETCH = 2000
 WIDE = Context(prec=200)
 # A fraction that grows longer is cut where no digit that is compared can change.
 LONGEST_DENOMINATOR_BITS = 4096
 CUT = 10**60
 
-TOUCHED = """
-    SELECT bot_id, symbol FROM fills WHERE %(since)s::timestamptz IS NULL OR received_at >= %(since)s
-    UNION
-    SELECT bot_id, symbol FROM positions WHERE %(since)s::timestamptz IS NULL OR updated_at >= %(since)s
-    ORDER BY bot_id, symbol
+CHAINS = "SELECT bot_id, symbol FROM fills UNION SELECT bot_id, symbol FROM positions ORDER BY bot_id, symbol"
+# A sweep begins at the position before the first one that was touched: it must end flat where the next one begins.
+TOUCHED = f"""
+    SELECT t.bot_id, t.symbol, b.opened_at, b.opening_fill_id, b.position_id
+    FROM (
+        SELECT DISTINCT ON (p.bot_id, p.symbol) p.bot_id, p.symbol, p.opened_at, p.opening_fill_id
+        FROM {WINDOW_POSITIONS}
+        JOIN positions p USING (bot_id, position_id) WHERE {DERIVED}
+        ORDER BY p.bot_id, p.symbol, p.opened_at, p.opening_fill_id COLLATE "C"
+    ) t LEFT JOIN LATERAL (
+        SELECT p.opened_at, p.opening_fill_id, p.position_id FROM positions p
+        WHERE p.bot_id = t.bot_id AND p.symbol = t.symbol AND {DERIVED}
+            AND (p.opened_at, p.opening_fill_id COLLATE "C") < (t.opened_at, t.opening_fill_id)
+        ORDER BY p.opened_at DESC, p.opening_fill_id COLLATE "C" DESC LIMIT 1
+    ) b ON true
+    ORDER BY t.bot_id, t.symbol
 """
-FILLS = """
-    SELECT symbol, fill_id, executed_at, side, price, quantity, coalesce(fee * fee_rate, 0)
+FROM_START = """(%(at)s::timestamptz IS NULL
+    OR ({at}, {fill} COLLATE "C") >= (%(at)s::timestamptz, %(fill)s::varchar))"""
+FILLS = f"""
+    SELECT symbol, fill_id, side, price, quantity, coalesce(fee * fee_rate, 0),
+        CASE WHEN opened_position_id = %(start)s::varchar THEN closed_quantity ELSE 0 END
     FROM fills WHERE bot_id = %(bot)s AND symbol = ANY(%(symbols)s::varchar[])
+        AND {FROM_START.format(at="executed_at", fill="fill_id")}
     ORDER BY symbol, executed_at, fill_id
 """
 POSITIONS = f"""
     SELECT p.symbol, p.opening_fill_id, p.position_id, p.side, p.size, p.quantity, p.cost_basis, p.realized_pnl, p.fees,
         p.closing_fill_id
     FROM positions p WHERE p.bot_id = %(bot)s AND p.symbol = ANY(%(symbols)s::varchar[]) AND {DERIVED}
+        AND {FROM_START.format(at="p.opened_at", fill="p.opening_fill_id")}
 """
 FIELDS = ("side", "size", "quantity", "cost_basis", "realized_pnl", "fees", "closing_fill_id")
 # Units of the last digit of the exact columns: amounts have 18 decimals, products 36.
@@ -107,6 +124,12 @@ class Chain:
             return
         (self.held or self._open(fill_id, direction)).enter(price, quantity, fee)
 
+    def begin(self, fill_id: str, side: str, *, price: int, quantity: int, fee: int, closed: int) -> None:
+        """Begin with a fill of which a part had closed the position before."""
+        rest = quantity - closed
+        share = Fraction(fee * rest, quantity)
+        self._open(fill_id, "long" if side == "buy" else "short").enter(price, rest, share)
+
     def _open(self, fill_id: str, side: str) -> Held:
         self.held = self.positions[fill_id] = Held(fill_id, side)
         return self.held
@@ -118,17 +141,22 @@ def _bounded(value: Fraction | int) -> Fraction | int:
     return value
 
 
-def differences(since: datetime | None) -> Iterator[dict[str, Any]]:
+def differences(window: Window | None) -> Iterator[dict[str, Any]]:
     """Yield every figure of a derived position that its fills do not give."""
     with connection.cursor() as cursor:
-        cursor.execute(TOUCHED, {"since": None if since is None else since - COMMIT_DELAY})
-        touched = cursor.fetchall()
-    for bot_id, rows in groupby(touched, key=lambda row: str(row[0])):
-        yield from _differences_of_bot(bot_id, [symbol for _, symbol in rows])
+        if window is not None:
+            cursor.execute(TOUCHED, window.keys)
+            for bot_id, symbol, at, fill_id, position_id in cursor.fetchall():
+                yield from _differences(bot_id, [symbol], at=at, fill=fill_id, start=position_id)
+            return
+        cursor.execute(CHAINS)
+        chains = cursor.fetchall()
+    for bot_id, rows in groupby(chains, key=lambda row: str(row[0])):
+        yield from _differences(bot_id, [symbol for _, symbol in rows], at=None, fill=None, start=None)
 
 
-def _differences_of_bot(bot_id: str, symbols: list[str]) -> Iterator[dict[str, Any]]:
-    params: dict[str, Any] = {"bot": bot_id, "symbols": symbols}
+def _differences(bot_id: str, symbols: list[str], **start: Any) -> Iterator[dict[str, Any]]:
+    params: dict[str, Any] = {"bot": bot_id, "symbols": symbols, **start}
     stored: dict[str, dict[str, tuple[Any, ...]]] = {symbol: {} for symbol in symbols}
     with connection.cursor() as cursor:
         cursor.execute(POSITIONS, params)
@@ -148,17 +176,22 @@ def _chains(params: dict[str, Any]) -> Iterator[tuple[str, Chain | None]]:
         cursor.execute(FILLS, params)
         rows = (row for piece in iter(lambda: cursor.fetchmany(FETCH), []) for row in piece)
         for symbol, fills in groupby(rows, key=lambda row: str(row[0])):
-            chain = Chain()
             try:
-                for _, fill_id, _, side, price, quantity, fee in fills:
-                    chain.add(
-                        fill_id, side, price=_units(price, 18), quantity=_units(quantity, 18), fee=_units(fee, 36)
-                    )
+                yield symbol, _chain(row[1:] for row in fills)
             except ValueError:
                 # Not a number; I18 names it.
                 yield symbol, None
-            else:
-                yield symbol, chain
+
+
+def _chain(fills: Iterable[tuple[Any, ...]]) -> Chain:
+    chain = Chain()
+    for fill_id, side, price, quantity, fee, closed in fills:
+        units = {"price": _units(price, 18), "quantity": _units(quantity, 18), "fee": _units(fee, 36)}
+        if closed:
+            chain.begin(fill_id, side, closed=_units(closed, 18), **units)
+        else:
+            chain.add(fill_id, side, **units)
+    return chain
 
 
 def _compare(stored: dict[str, tuple[Any, ...]], chain: Chain | None) -> Iterator[dict[str, Any]]:
@@ -202,13 +235,13 @@ def _decimal(value: Fraction | int, places: int) -> Decimal:
     return WIDE.scaleb(Decimal(round(value)), -places)
 
 
-def _replay(since: datetime | None) -> Findings:
-    return findings(differences(since))
+def _replay(window: Window | None) -> Findings:
+    return findings(differences(window))
 
 
 INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
-        "exact_replay",
+        NAME,
         "Positions worked out again from their fills, in fractions, are those that are stored, to the last digit.",
         _replay,
     ),

@@ -92,7 +92,7 @@ KEYS = """
     WHERE k.kind = 'event' AND e.id IS NULL AND (%(recent)s::timestamptz IS NULL OR k.fact_at >= %(recent)s)
     UNION ALL
     SELECT k.kind, k.bot_id, k.fact_id, 'applied, but no such fill'
-    FROM parked_facts k LEFT JOIN fills f ON f.bot_id = k.bot_id AND f.fill_id = k.fact_id
+    FROM parked_facts k LEFT JOIN trading.fills f ON f.bot_id = k.bot_id AND f.fill_id = k.fact_id
     WHERE k.kind = 'fill' AND k.state = 'applied' AND f.fill_id IS NULL
     UNION ALL
     SELECT k.kind, k.bot_id, k.fact_id, 'refused, but no such conflict'
@@ -101,7 +101,7 @@ KEYS = """
     WHERE k.state = 'refused' AND c.id IS NULL
     UNION ALL
     SELECT k.kind, k.bot_id, k.fact_id, 'waits for an order that is there'
-    FROM parked_facts k JOIN orders o USING (bot_id, order_id)
+    FROM parked_facts k JOIN trading.orders o USING (bot_id, order_id)
     WHERE k.state = 'parked'
 """
 ACTIVE_VERSIONS = """
@@ -168,10 +168,12 @@ INVARIANTS: tuple[Invariant, ...] = (
         "I35_retired_bot_has_nothing_open",
         "A stopped or archived bot has no active order and no open position.",
         RETIRED,
+        tables={},
     ),
     invariant(
         "I36_open_positions_within_admission_limit",
         "Orders that were asked for opened no more positions than the bot's limit ever allowed.",
         POSITIONS,
+        tables={},
     ),
 )

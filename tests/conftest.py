@@ -1,0 +1,28 @@
+"""Every test that leaves rows of the ledger behind leaves a ledger in which every invariant holds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.factories import HAND_MADE
+from tests.ledger_checks import assert_teardown_ledger_holds
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
+
+
+@pytest.fixture(autouse=True)
+def ledger_holds_at_the_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ask every invariant when the test is over, while its rows are still there.
+
+    Marked `unsound_ledger(reason)` a test may leave rows behind that hold no invariant.
+    """
+    HAND_MADE.clear()
+    is_exempt = request.node.get_closest_marker("unsound_ledger") is not None
+    has_database = request.node.get_closest_marker("django_db") or DATABASE_FIXTURES & {*request.fixturenames}
+    if is_exempt or not has_database:
+        yield
+        return
+    # Set up before us, the test's database is taken down after us.
+    request.getfixturevalue("_django_db_helper")
+    yield
+    assert_teardown_ledger_holds()
