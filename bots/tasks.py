@@ -8,6 +8,7 @@ from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
 from bots.services.invariants.run import invariants_sweep
 from bots.services.marks import positions_mark
+from bots.services.unattributed import unattributed_settle
 
 AWAY = (OperationalError, InterfaceError, RedisError)
 
@@ -35,3 +36,9 @@ def sweep_invariants() -> list[str]:
     """Look for broken invariants in what was written lately; return the names of those that are red."""
     report = invariants_sweep()
     return [name for name, found in report["invariants"].items() if found["count"]]
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def settle_inbox() -> int:
+    """Settle unattributed fills that a bot has reported since; return how many there were."""
+    return unattributed_settle()

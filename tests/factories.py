@@ -636,3 +636,23 @@ def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
     return _create(
         SavedView, columns, {"page": "bots.trade", "name": f"View {next(_number)}", "query": "symbol=BTCUSDT"}
     )
+
+
+# bots: the inbox
+
+
+def UnattributedFillFactory(**columns: Any) -> UnattributedFill:  # noqa: N802
+    """An execution of 1 BTCUSDT at 100 that nobody has claimed."""
+    defaults: dict[str, Any] = {
+        "exchange_trade_id": f"execution_{next(_number)}",
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "price": Decimal(100),
+        "quantity": Decimal(1),
+        "executed_at": NOON,
+        "body": {"price": "100"},
+        "content_hash": b"x" * 16,
+    }
+    if "account" not in columns and "account_id" not in columns:
+        defaults["account"] = ExchangeAccountFactory()
+    return _create(UnattributedFill, columns, defaults)

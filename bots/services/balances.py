@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+from django.utils import timezone
+
 from bots.choices import CaseKind, FactKind, SnapshotType
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewBalance
@@ -58,7 +60,7 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
         kind = CaseKind.NEGATIVE_BALANCE
         statements.append(
-            open_case(bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=at)
+            open_case(bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=timezone.now())
         )
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from bots.choices import ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
+from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
 from bots.ledger.orders import lacks_fills, may_move, status_of
@@ -171,9 +172,9 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
     if fact["kind"] == FactKind.ORDER_UPDATE:
         key = {"bot": bot.bot_id, "id": order.order_id}
         _, (row,) = yield [Sql(UNPARK, done | {"state": ParkedState.APPLIED.value}), Sql(ORDER_ROW, key)]
-        news = OrderNews(body=body, source=fact["source"], **_typed(body, OrderNews))
+        news = fact_from(OrderNews, body, source=fact["source"])
         return (yield from within(_apply_news(bot, news, row, digest=digest, now=now)))
-    fill = NewFill(body=body, source=fact["source"], **_typed(body, NewFill))
+    fill = fact_from(NewFill, body, source=fact["source"])
     keys = {
         "bot": bot.bot_id,
         "order": order.order_id,
@@ -189,20 +190,6 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
         # Its execution came meanwhile under another id: both bodies are kept, and the order is stored all the same.
         return replace(known, error=None)
     return (yield from within(apply_fill(bot, fill, row, digest=digest, now=now)))
-
-
-DECIMALS = {"price", "quantity", "fee"}
-TIMES = {"at", "executed_at"}
-
-
-def _typed(body: dict[str, Any], kind: type[NewFill] | type[OrderNews]) -> dict[str, Any]:
-    """Return a parked body, which is canonical JSON, as the arguments of its fact."""
-    known = {name: value for name, value in body.items() if name in kind.__dataclass_fields__ and value is not None}
-    for name in known.keys() & DECIMALS:
-        known[name] = Decimal(known[name])
-    for name in known.keys() & TIMES:
-        known[name] = datetime.fromisoformat(known[name])
-    return known
 
 
 def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:

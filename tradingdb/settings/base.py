@@ -235,6 +235,7 @@ CELERY_BEAT_SCHEDULE = {
     "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
+    "settle inbox": {"task": "bots.tasks.settle_inbox", "schedule": 60.0, "options": {"expires": 60}},
     "record system metrics": {
         "task": "audit.tasks.record_system_metrics",
         "schedule": crontab(),
