@@ -39,6 +39,7 @@ from bots.models import (
     Strategy,
     Trade,
     TradeReview,
+    UnattributedFill,
 )
 from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
 from jobs.models import JobRun, JobSchedule

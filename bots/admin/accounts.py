@@ -28,8 +28,18 @@ class ExchangeAccountAdmin(RecordedAdmin):
     importable = ("account_id", "exchange", "currency", "description", "is_active")
     import_key = ("account_id",)
     fieldsets = (
-        (None, {"fields": ("account_id", ("exchange", "currency"), "description", "is_active",
-                           ("positions_reported_at", "created_at"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "account_id",
+                    ("exchange", "currency"),
+                    "description",
+                    "is_active",
+                    ("positions_reported_at", "created_at"),
+                )
+            },
+        ),
         (KEY, {"fields": ("api_key",)}),
         ("Why", {"fields": ("reason",)}),
     )

@@ -195,6 +195,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="reconciliationcase",
+            index=models.Index(models.OrderBy(models.F("opened_at"), descending=True), name="idx_cases_opened"),
+        ),
+        migrations.AddIndex(
+            model_name="reconciliationcase",
             index=models.Index(
                 models.F("account"), models.OrderBy(models.F("opened_at"), descending=True), name="idx_cases_account"
             ),

@@ -67,6 +67,7 @@ class ReconciliationCase(models.Model):
         ]
         indexes = [
             models.Index("bot", F("opened_at").desc(), name="idx_reconciliation_cases_bot"),
+            models.Index(F("opened_at").desc(), name="idx_cases_opened"),
             models.Index("account", F("opened_at").desc(), name="idx_cases_account"),
         ]
 

@@ -60,7 +60,9 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
         kind = CaseKind.NEGATIVE_BALANCE
         statements.append(
-            open_case(bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=timezone.now())
+            open_case(
+                bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=timezone.now()
+            )
         )
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)

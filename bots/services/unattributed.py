@@ -245,9 +245,7 @@ def account_record_fill(*, account_id: str, fill: AccountFill) -> Outcome:
     return run(partial(record_account_fill, account_id, fill))
 
 
-def unattributed_assign(
-    *, row_id: int, bot_id: str, reason: str, actor: Actor, order_id: str | None = None
-) -> Outcome:
+def unattributed_assign(*, row_id: int, bot_id: str, reason: str, actor: Actor, order_id: str | None = None) -> Outcome:
     """Make a fill of a bot of an inbox row, through the one service for fills, under its order or one made for it.
 
     Raises NotFound, ValidationFailed (a bot of another account, an order that does not fit), AlreadySettled.

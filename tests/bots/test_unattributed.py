@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from audit.models import UserAction
 from audit.services.actions import SYSTEM, Actor
 from bots.models import Bot, Fill, Order, Position, ReconciliationCase, UnattributedFill
@@ -84,9 +85,7 @@ def test_assigning_makes_a_fill_and_the_order_it_must_have_had(bot: Bot) -> None
     person = UserFactory(role="trader")
     receive(bot, exchange_order_id="ex-9")
 
-    outcome = unattributed_assign(
-        row_id=waiting().pk, bot_id=bot.bot_id, reason="its client id", actor=Actor(person)
-    )
+    outcome = unattributed_assign(row_id=waiting().pk, bot_id=bot.bot_id, reason="its client id", actor=Actor(person))
 
     row, fill, order = waiting(), Fill.objects.get(), Order.objects.get()
     assert outcome.status == 201
