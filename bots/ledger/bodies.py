@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Fact)
 def fact_from(kind: type[F], body: Mapping[str, Any], *, source: str, **others: Any) -> F:
     """Return the fact a canonical body stands for; `others` are told apart from the body and outweigh it."""
     told = {**body, **others}
-    readers = _readers(kind)
+    readers = _readers(kind)  # type: ignore[arg-type]  # a class is hashable
     values = {name: readers[name](told[name]) for name in readers if told.get(name) is not None}
     return kind(body=body, source=source, **values)
 

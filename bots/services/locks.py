@@ -15,7 +15,7 @@ LOCK_SYMBOL_OF_ORDER = """
 """
 LOCK_ADMISSION = "SELECT pg_advisory_xact_lock(hashtextextended('admission' || chr(31) || %(bot)s, 0))"
 LOCK_ACCOUNT = "SELECT pg_advisory_xact_lock(hashtextextended('account' || chr(31) || %(account)s::text, 0))"
-LOCK_INBOX = "SELECT pg_advisory_xact_lock(hashtextextended('inbox' || chr(31) || %(row)s::text, 0))"
+LOCK_DESK = "SELECT pg_advisory_xact_lock(hashtextextended(%(desk)s || chr(31) || %(row)s::text, 0))"
 # In key order, so that two batches cannot wait for each other.
 LOCK_MANY = """
     SELECT pg_advisory_xact_lock(k) FROM (
@@ -60,6 +60,9 @@ def lock_account(account_id: int) -> Sql:
     return Sql(LOCK_ACCOUNT, {"account": account_id})
 
 
-def lock_inbox(row_id: int) -> Sql:
-    """One decision on an unattributed fill at a time. Taken before the locks of any bot."""
-    return Sql(LOCK_INBOX, {"row": row_id})
+def lock_desk(desk: str, row_id: int) -> Sql:
+    """One decision of people on a row at a time, taken before the locks of any bot.
+
+    The row itself is not locked: a bot that holds its symbol may be about to write it.
+    """
+    return Sql(LOCK_DESK, {"desk": desk, "row": row_id})

@@ -19,7 +19,7 @@ from bots.ledger.shapes import FILL, plain, shape, stamp
 from bots.services.breaches import open_case
 from bots.services.context import AccountContext, BotContext, bot_context, read_account
 from bots.services.fills import record_fill
-from bots.services.locks import lock_inbox, lock_symbol
+from bots.services.locks import lock_desk, lock_symbol
 from bots.services.orders import record_fill_with_order
 from bots.services.plan import Outcome, Plan, Row, Sql, TryAgain, insert, param, run, update, within
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
@@ -200,7 +200,7 @@ def _known(row: Row, fill: Row) -> Plan[Outcome]:
 
 
 def _open_row(row_id: int) -> Plan[Row]:
-    _, rows = yield [lock_inbox(row_id), Sql(ROW, {"id": row_id})]
+    _, rows = yield [lock_desk(SOURCE, row_id), Sql(ROW, {"id": row_id})]
     if not rows:
         raise NotFound("No such fill in the inbox.", id=row_id)
     row = rows[0]
@@ -283,7 +283,7 @@ def unattributed_reopen(*, row_id: int, reason: str, actor: Actor) -> Outcome:
 def _reopen(row_id: int, reason: str, actor: Actor) -> Plan[Outcome]:
     values = {"status": InboxStatus.OPEN, "reason": "", "resolved_at": None, "resolved_by_id": None}
     _, rows = yield [
-        lock_inbox(row_id),
+        lock_desk(SOURCE, row_id),
         update("unattributed_fills", values, where=KEY + " AND status = 'dismissed'", keys={"k_id": row_id}),
     ]
     if not rows:
