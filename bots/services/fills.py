@@ -80,6 +80,7 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
         "fill": fill.fill_id,
         "account": bot.account_id,
         "execution": fill.exchange_trade_id,
+        "exchange": bot.exchange,
     }
     load = Sql(store.LOAD, keys)
     _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
@@ -215,6 +216,9 @@ def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
     ended = row["reported_status"] in ENDED
     if ended and (row["reported_status"] == OrderStatus.REJECTED or _after(fill.executed_at, row["reported_at"])):
         flags.append("after_order_ended")
+    if row["halted_at"] is not None and fill.executed_at >= row["halted_at"]:
+        # An order from before may rest at the exchange; one from after it leaves a risk event of its own.
+        flags.append("after_halt")
     if fill.fee and rate is None:
         flags.append("fee_not_converted")
     return flags
