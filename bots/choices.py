@@ -179,6 +179,22 @@ class ConflictStatus(models.TextChoices):
     RESOLVED = "resolved"
 
 
+class ConflictDecision(models.TextChoices):
+    """Which of two bodies under one id is right, as a person decided."""
+
+    KEPT = "kept", "ours is right"
+    CORRECTED = "corrected", "the received one is right"
+    BOTH = "both", "both are real"
+
+
+class InboxStatus(models.TextChoices):
+    """Of a fill whose bot was not known when it came."""
+
+    OPEN = "open"
+    ASSIGNED = "assigned"
+    DISMISSED = "dismissed"
+
+
 class CaseKind(models.TextChoices):
     """Why a reconciliation case was opened."""
 

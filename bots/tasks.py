@@ -8,6 +8,7 @@ from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
 from bots.services.invariants.run import broken, invariants_sweep, invariants_verify
 from bots.services.marks import positions_mark
+from bots.services.unattributed import unattributed_settle
 from bots.services.unsound import unsound_rebuild
 
 AWAY = (OperationalError, InterfaceError, RedisError)
@@ -48,3 +49,9 @@ def verify_invariants() -> list[str]:
 def rebuild_unsound() -> int:
     """Work out anew what contradicted itself when a fill was stored; return how many figures differed."""
     return unsound_rebuild()
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def settle_inbox() -> int:
+    """Settle unattributed fills that a bot has reported since; return how many there were."""
+    return unattributed_settle()

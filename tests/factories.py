@@ -39,6 +39,7 @@ from bots.models import (
     Strategy,
     Trade,
     TradeReview,
+    UnattributedFill,
 )
 from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
 from jobs.models import JobRun, JobSchedule
@@ -653,3 +654,23 @@ def InvariantRunFactory(**columns: Any) -> InvariantRun:  # noqa: N802
     """A run that found nothing."""
     defaults = {"at": NOON, "duration_ms": 70, "kind": "full", "ok": True, "counts": {"one": 0}, "version": "0.1.0"}
     return _create(InvariantRun, columns, defaults)
+
+
+# bots: the inbox
+
+
+def UnattributedFillFactory(**columns: Any) -> UnattributedFill:  # noqa: N802
+    """An execution of 1 BTCUSDT at 100 that nobody has claimed."""
+    defaults: dict[str, Any] = {
+        "exchange_trade_id": f"execution_{next(_number)}",
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "price": Decimal(100),
+        "quantity": Decimal(1),
+        "executed_at": NOON,
+        "body": {"price": "100"},
+        "content_hash": b"x" * 16,
+    }
+    if "account" not in columns and "account_id" not in columns:
+        defaults["account"] = ExchangeAccountFactory()
+    return _create(UnattributedFill, columns, defaults)

@@ -15,6 +15,7 @@ from bots.admin import (
     strategies,
     tokens,
     trades,
+    unattributed,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "strategies",
     "tokens",
     "trades",
+    "unattributed",
 ]

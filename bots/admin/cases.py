@@ -4,16 +4,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin
-from bots.choices import CaseKind, CaseStatus
-from bots.models import Order, Position, ReconciliationCase
+from bots.choices import CaseKind, CaseStatus, InboxStatus
+from bots.models import Bot, Order, Position, ReconciliationCase, UnattributedFill
 from bots.services.cases import case_update
 from tradingdb.lib import display
-from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter
+from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, DropdownFilter, RelatedFilter
 from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Section, table
 
@@ -29,20 +31,40 @@ class CloseForm(forms.Form):
     )
 
 
+class GoneFilter(DropdownFilter):
+    """Whether the difference is still seen."""
+
+    title = "difference"
+    parameter_name = "gone"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "still seen"), ("yes", "no longer seen")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.filter(gone_since__isnull=self.value() == "no") if self.value() else queryset
+
+
 @admin.register(ReconciliationCase)
 class ReconciliationCaseAdmin(BotLedgerAdmin):
-    list_display = ("opened_at", "kind", "show_bot", "symbol", "subject_id", "state", "show_owner", "last_seen_at")
-    list_filter = (BOT_FILTER, ("status", ChoicesFilter), ("kind", ChoicesFilter), ("opened_at", DayRangeFilter))
-    list_select_related = ("owner",)
-    ordering = ("-id",)
+    list_display = (
+        "opened_at", "age", "kind", "show_account", "show_bot", "symbol", "subject_id", "state", "show_owner",
+        "last_seen_at", "gone_since",
+    )  # fmt: skip
+    list_filter = (
+        BOT_FILTER, ("account", RelatedFilter), ("status", ChoicesFilter), ("kind", ChoicesFilter), GoneFilter,
+        ("opened_at", DayRangeFilter),
+    )  # fmt: skip
+    list_select_related = ("owner", "account")
+    ordering = ("-opened_at",)
+    sortable_by = ("opened_at", "last_seen_at", "age")
     search_exact = ("subject_id",)
     search_help_text = "Whole order, position or balance id"
     empty_note = "No case. One is opened when two sources disagree."
     fieldsets = (
         (
             None,
-            {"fields": (("kind", "state"), ("bot", "symbol"), ("subject_id", "show_owner"),
-                        ("opened_at", "last_seen_at"))},
+            {"fields": (("kind", "state"), ("account", "bot"), ("symbol", "subject_id"), ("show_owner", "age"),
+                        ("opened_at", "last_seen_at"), "gone_since")},
         ),
         ("What disagrees", {"fields": ("bodies",)}),
         ("Closing", {"fields": ("cause", "resolution", ("resolved_at", "closed_by"))}),
@@ -52,6 +74,11 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
 
     def units(self, row: Any) -> dict[Any, str]:
         return {}
+
+    @admin.display(description="Age", ordering="-opened_at")
+    def age(self, case: ReconciliationCase) -> str:
+        """How long it was open, or is."""
+        return display.age((case.resolved_at or timezone.now()) - case.opened_at)
 
     @admin.display(description="Status")
     def state(self, case: ReconciliationCase) -> SafeString:
@@ -101,7 +128,19 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
             columns = ("order_id", "status", "side", "quantity", "filled_quantity", "avg_fill_price", "created_at")
             return [table(self.admin_site, "Order", orders, columns)]
         if row.kind == CaseKind.POSITION_MISMATCH:
-            positions = Position.objects.filter(**subject, symbol=row.symbol).order_by("-opened_at")[:10]
-            columns = ("position_id", "side", "status", "size", "avg_entry_price", "realized_pnl", "opened_at")
-            return [table(self.admin_site, f"Positions in {row.symbol}", positions, columns)]
+            return self._positions(row)
+        if row.kind == CaseKind.UNATTRIBUTED:
+            return [self._inbox(row)]
         return []
+
+    def _positions(self, row: ReconciliationCase) -> list[Section]:
+        """All bots of the account count, and what waits in its inbox may be the difference."""
+        bots = Bot.objects.filter(account=row.account_id) if row.account_id else Bot.objects.filter(bot_id=row.bot_id)
+        positions = Position.objects.filter(bot__in=bots, symbol=row.symbol).order_by("-opened_at")[:10]
+        columns = ("position_id", "bot", "side", "status", "size", "avg_entry_price", "realized_pnl", "opened_at")
+        return [table(self.admin_site, f"Positions in {row.symbol}", positions, columns), self._inbox(row)]
+
+    def _inbox(self, row: ReconciliationCase) -> Section:
+        fills = UnattributedFill.objects.filter(account=row.account_id, symbol=row.symbol, status=InboxStatus.OPEN)
+        columns = ("exchange_trade_id", "side", "quantity", "price", "executed_at", "source")
+        return table(self.admin_site, "Fills without a bot", fills, columns)

@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin, reference
-from bots.choices import ConflictStatus
+from bots.choices import ConflictDecision, ConflictStatus
 from bots.models import IngestConflict, IngestKey, ParkedFact
-from bots.services.conflict_desk import conflict_resolve
+from bots.services.conflict_desk import conflict_decide
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter
 from tradingdb.lib.asking import asking
@@ -28,12 +28,29 @@ class ResolveForm(forms.Form):
     )
 
 
+def told_of(row: IngestConflict) -> dict[str, Any]:
+    """Return the stored body in the fields a bot tells, with null for what it did not."""
+    received = row.received_body
+    kept = {name: value for name, value in row.stored_body.items() if name in received}
+    # An execution under two ids: which fill of which bot it is stored as is the very question.
+    if row.kind == "fill" and row.stored_body.get("bot_id", row.bot_id) != row.bot_id:
+        kept["bot_id"] = row.stored_body["bot_id"]
+    return {**{name: None for name, value in received.items() if value is None}, **kept}
+
+
 @admin.register(IngestConflict)
 class IngestConflictAdmin(BotLedgerAdmin):
     list_display = (
-        "received_at", "bot", "kind", "natural_id", "differs_in", "state", "received_count", "show_resolved_by"
+        "received_at", "bot", "kind", "natural_id", "differs_in", "state", "received_count", "decision",
+        "show_resolved_by",
     )  # fmt: skip
-    list_filter = (BOT_FILTER, ("status", ChoicesFilter), ("kind", ChoicesFilter), ("received_at", DayRangeFilter))
+    list_filter = (
+        BOT_FILTER,
+        ("status", ChoicesFilter),
+        ("decision", ChoicesFilter),
+        ("kind", ChoicesFilter),
+        ("received_at", DayRangeFilter),
+    )
     list_select_related = ("resolved_by",)
     ordering = ("-id",)
     search_exact = ("natural_id",)
@@ -45,10 +62,13 @@ class IngestConflictAdmin(BotLedgerAdmin):
             {"fields": (("bot", "kind"), ("subject", "state"), ("received_at", "received_count"), "request_id")},
         ),
         ("Both bodies", {"fields": ("bodies",)}),
-        ("Judgement", {"fields": ("resolution", ("resolved_at", "show_resolved_by"))}),
+        (
+            "Decision",
+            {"fields": (("show_decision", "show_stored_as"), "resolution", ("resolved_at", "show_resolved_by"))},
+        ),
     )  # fmt: skip
     resource_type = "ingest_conflict"
-    actions_detail = ("resolve",)
+    actions_detail = ("resolve", "correct", "keep_both")
 
     def units(self, row: Any) -> dict[Any, str]:
         return {}
@@ -63,25 +83,60 @@ class IngestConflictAdmin(BotLedgerAdmin):
 
     @admin.display(description="Differs in")
     def differs_in(self, row: IngestConflict) -> SafeString:
-        return display.text(", ".join(display.differences(row.stored_body, row.received_body)))
+        return display.text(", ".join(display.differences(told_of(row), row.received_body)))
 
     @admin.display(description="Bodies")
     def bodies(self, row: IngestConflict) -> SafeString:
-        return display.side_by_side(row.stored_body, row.received_body, titles=SIDES)
+        """Field by field, as far as a bot tells them: what we derive is no difference."""
+        return display.side_by_side(told_of(row), row.received_body, titles=SIDES, with_difference=True)
 
-    @admin.display(description="Judged by")
+    @admin.display(description="Decision")
+    def show_decision(self, row: IngestConflict) -> SafeString:
+        return display.text(row.get_decision_display())
+
+    @admin.display(description="Received one is stored as")
+    def show_stored_as(self, row: IngestConflict) -> SafeString:
+        if row.stored_as and row.kind in LINKED:
+            return reference(row.kind, row.bot_id, row.stored_as)
+        return display.text(row.stored_as)
+
+    @admin.display(description="Decided by")
     def show_resolved_by(self, row: IngestConflict) -> SafeString:
         return display.text(row.resolved_by)
 
     def is_offered(self, name: str, row: IngestConflict) -> bool:
         return row.status == ConflictStatus.OPEN
 
-    @asking(label="Judge", permission="intervene", icon="gavel", form_class=ResolveForm)
+    @asking(label="Ours is right", permission="intervene", icon="gavel", form_class=ResolveForm)
     def resolve(self, request: HttpRequest, row: IngestConflict, data: dict[str, Any]) -> str:
-        """The conflict is closed with your words. The ledger keeps the body it has: a wrong fact is put right by a
-        correcting fact."""
-        conflict_resolve(conflict_id=row.pk, resolution=data["resolution"], actor=Actor(request.user, request))
-        return "The conflict is closed."
+        """The conflict is closed with your words, and the ledger stays as it is."""
+        return self._decide(request, row, ConflictDecision.KEPT, data)
+
+    @asking(
+        label="The received one is right", permission="administer", icon="published_with_changes",
+        form_class=ResolveForm, is_grave=True,
+    )  # fmt: skip
+    def correct(self, request: HttpRequest, row: IngestConflict, data: dict[str, Any]) -> str:
+        """What is stored stays, and is corrected: a wrong fill is taken back by a fill against it, and the right one is
+        added, with their effects on position, trade and profit. For any other fact a case is opened."""
+        return self._decide(request, row, ConflictDecision.CORRECTED, data)
+
+    @asking(
+        label="Both are real", permission="administer", icon="library_add", form_class=ResolveForm, is_grave=True
+    )  # fmt: skip
+    def keep_both(self, request: HttpRequest, row: IngestConflict, data: dict[str, Any]) -> str:
+        """The received content is stored as well, under a new id, with all its effects."""
+        return self._decide(request, row, ConflictDecision.BOTH, data)
+
+    def _decide(
+        self, request: HttpRequest, row: IngestConflict, decision: ConflictDecision, data: dict[str, Any]
+    ) -> str:
+        actor = Actor(request.user, request)
+        conflict_decide(conflict_id=row.pk, decision=decision, resolution=data["resolution"], actor=actor)
+        row.refresh_from_db()
+        return f"The conflict is closed; the received content is {row.stored_as}." if row.stored_as else (
+            "The conflict is closed."
+        )  # fmt: skip
 
 
 @admin.register(ParkedFact)

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import models
 from django.http import HttpRequest
 
-from bots.choices import CaseStatus, ConflictStatus, ControlLevel, ControlScope, DeploymentMode
-from bots.models import Bot, ControlState, IngestConflict, ReconciliationCase
+from bots.choices import CaseStatus, ConflictStatus, ControlLevel, ControlScope, DeploymentMode, InboxStatus
+from bots.models import Bot, ControlState, IngestConflict, ReconciliationCase, UnattributedFill
 from tradingdb.settings.unfold import NAVIGATION
 
 # Above this a badge says "99+": the exact number is no help, and counting costs.
@@ -24,6 +24,11 @@ def open_conflicts() -> models.QuerySet[IngestConflict]:
     return IngestConflict.objects.filter(status=ConflictStatus.OPEN)
 
 
+def open_inbox() -> models.QuerySet[UnattributedFill]:
+    """Fills that wait for someone to say whose they are."""
+    return UnattributedFill.objects.filter(status=InboxStatus.OPEN)
+
+
 def bounded_count(rows: models.QuerySet[Any]) -> str:
     """Return how many there are, at most 99+; empty for none."""
     found = len(rows.order_by().values_list("pk", flat=True)[: MOST + 1])
@@ -32,7 +37,11 @@ def bounded_count(rows: models.QuerySet[Any]) -> str:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar, with the number of open cases and conflicts where there are any."""
-    waiting = {"Cases": bounded_count(open_cases()), "Conflicts": bounded_count(open_conflicts())}
+    waiting = {
+        "Cases": bounded_count(open_cases()),
+        "Inbox": bounded_count(open_inbox()),
+        "Conflicts": bounded_count(open_conflicts()),
+    }
     groups = copy.deepcopy(NAVIGATION)
     for item in (item for group in groups for item in group["items"]):
         if waiting.get(item["title"]):

@@ -14,13 +14,16 @@ from bots.choices import (
     DeploymentMode,
     Direction,
     ExitReason,
+    Liquidity,
     MarketRegime,
     OrderType,
+    Side,
     TokenScope,
 )
 from bots.services.reconciliation import ReportedPosition
 from bots.services.tokens import DEFAULT_DAYS, MAX_DAYS
 from bots.services.trades import NewTrade
+from bots.services.unattributed import AccountFill
 from marketdata.services.candle_rows import COLUMNS, MAX_ROWS
 from tradingdb.lib.schema import (
     MAX_INTEGER,
@@ -201,6 +204,32 @@ class PositionsReport(StrictModel):
 
     positions: Annotated[list[ReportedPositionIn], Field(max_length=5000)]
     as_of: FactTime
+
+
+class AccountFillIn(StrictModel):
+    """One execution as an account's stream or an importer sees it; no call takes it, snapshots of accounts do."""
+
+    exchange_trade_id: Ident
+    symbol: Symbol
+    side: Word[Side]
+    price: PositiveDecimal
+    quantity: PositiveDecimal
+    executed_at: FactTime
+    fee: DecimalIn | None = None
+    fee_currency: CurrencyCode | None = None
+    liquidity: Word[Liquidity] | None = None
+    exchange_order_id: Ident | None = None
+    client_order_id: Ident | None = None
+
+    @model_validator(mode="after")
+    def _is_real(self) -> Self:
+        if self.price * self.quantity >= LARGEST_NOTIONAL or abs(self.fee or Decimal(0)) >= LARGEST_NOTIONAL:
+            raise wrong("notional", "price times quantity is beyond what any exchange trades")
+        return self
+
+    def to_domain(self, source: str) -> AccountFill:
+        body = self.model_dump()
+        return AccountFill(body=body, source=source, **body)
 
 
 # --- staff

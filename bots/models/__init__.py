@@ -14,6 +14,7 @@ from bots.models.signals import Signal
 from bots.models.strategies import Strategy
 from bots.models.tokens import BotToken
 from bots.models.trades import Trade
+from bots.models.unattributed import UnattributedFill
 
 __all__ = [
     "AccountBalance",
@@ -34,4 +35,5 @@ __all__ = [
     "Strategy",
     "Trade",
     "TradeReview",
+    "UnattributedFill",
 ]

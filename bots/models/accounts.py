@@ -22,6 +22,11 @@ class ExchangeAccount(models.Model):
         related_name="accounts",
         help_text="Key with which we ask the exchange about this account.",
     )
+    positions_reported_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Moment of the newest report of its positions that was compared with the fills.",
+    )
     is_active = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
@@ -30,7 +35,7 @@ class ExchangeAccount(models.Model):
         ordering = ["account_id"]
         constraints = [
             models.CheckConstraint(condition=~models.Q(account_id=""), name="exchange_accounts_named"),
-            finite_times("exchange_accounts_finite_times", "created_at"),
+            finite_times("exchange_accounts_finite_times", "positions_reported_at", "created_at"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from bots.choices import ConflictStatus, FactKind, ParkedState
+from bots.choices import ConflictDecision, ConflictStatus, FactKind, ParkedState
 from tradingdb.lib.fields import finite_times, named, one_of
 
 
@@ -86,6 +86,10 @@ class IngestConflict(models.Model):
     received_count = models.IntegerField(default=1, db_default=1, help_text="How often this other content came.")
     received_hash = models.BinaryField(editable=False, help_text="Hash of the other content.")
     status = models.CharField(max_length=20, choices=ConflictStatus, default=ConflictStatus.OPEN, db_default="open")
+    decision = models.CharField(max_length=20, choices=ConflictDecision, null=True, blank=True)
+    stored_as = models.CharField(
+        max_length=200, null=True, blank=True, help_text="Id under which the received content is in the ledger now."
+    )
     resolution = models.TextField(blank=True, default="", db_default="")
     resolved_by = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -100,7 +104,12 @@ class IngestConflict(models.Model):
             ),
             one_of("kind", FactKind, name="ingest_conflicts_valid_kind"),
             one_of("status", ConflictStatus, name="ingest_conflicts_valid_status"),
+            one_of("decision", ConflictDecision, name="ingest_conflicts_valid_decision"),
             models.CheckConstraint(condition=Q(received_count__gte=1), name="ingest_conflicts_counted"),
+            models.CheckConstraint(
+                condition=Q(status=ConflictStatus.RESOLVED) | Q(decision__isnull=True),
+                name="ingest_conflicts_open_is_undecided",
+            ),
             named("ingest_conflicts_named", "natural_id"),
             finite_times("ingest_conflicts_finite_times", "received_at", "resolved_at"),
         ]

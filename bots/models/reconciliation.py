@@ -14,6 +14,15 @@ class ReconciliationCase(models.Model):
 
     kind = models.CharField(max_length=30, choices=CaseKind)
     bot = models.ForeignKey("bots.Bot", models.PROTECT, related_name="cases", null=True, blank=True, db_index=False)
+    account = models.ForeignKey(
+        "bots.ExchangeAccount",
+        models.PROTECT,
+        related_name="cases",
+        null=True,
+        blank=True,
+        db_index=False,
+        help_text="Account it speaks of; without a bot, of all the bots on it together.",
+    )
     symbol = models.CharField(max_length=40, blank=True, default="", db_default="")
     subject_id = models.CharField(
         max_length=200, blank=True, default="", db_default="", help_text="Order, position or balance."
@@ -28,6 +37,11 @@ class ReconciliationCase(models.Model):
     last_seen_at = models.DateTimeField(
         default=timezone.now, db_default=Now(), help_text="Last time the difference was seen."
     )
+    gone_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when the difference is no longer seen; the case stays open all the same.",
+    )
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey("accounts.User", models.SET_NULL, null=True, blank=True, related_name="+")
 
@@ -36,7 +50,7 @@ class ReconciliationCase(models.Model):
         ordering = ["-opened_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "bot", "symbol", "subject_id"],
+                fields=["kind", "account", "bot", "symbol", "subject_id"],
                 condition=~Q(status=CaseStatus.RESOLVED),
                 name="reconciliation_cases_one_open",
                 nulls_distinct=False,
@@ -49,9 +63,13 @@ class ReconciliationCase(models.Model):
                 name="reconciliation_cases_resolved_has_time",
             ),
             valid_symbol("reconciliation_cases_valid_symbol", blank=True),
-            finite_times("reconciliation_cases_finite_times", "opened_at", "last_seen_at", "resolved_at"),
+            finite_times("reconciliation_cases_finite_times", "opened_at", "last_seen_at", "gone_since", "resolved_at"),
         ]
-        indexes = [models.Index("bot", F("opened_at").desc(), name="idx_reconciliation_cases_bot")]
+        indexes = [
+            models.Index("bot", F("opened_at").desc(), name="idx_reconciliation_cases_bot"),
+            models.Index(F("opened_at").desc(), name="idx_cases_opened"),
+            models.Index("account", F("opened_at").desc(), name="idx_cases_account"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.bot_id or 'no bot'} {self.symbol}".strip()
+        return f"{self.kind} {self.bot_id or self.account or 'no bot'} {self.symbol}".strip()

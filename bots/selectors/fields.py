@@ -13,7 +13,7 @@ TOKEN = ("prefix", "scopes", "created_by", "created_at", "expires_at", "last_use
 CASE = (
     "id", "kind", "bot_id", "symbol", "subject_id", "status", "expected", "reported", "cause", "resolution",
     "opened_at",
-    "last_seen_at", "resolved_at",
+    "last_seen_at", "gone_since", "resolved_at",
 )  # fmt: skip
 CONFLICT = (
     "id", "bot_id", "kind", "natural_id", "stored_body", "received_body", "received_count", "status", "resolution",

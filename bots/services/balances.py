@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+from django.utils import timezone
+
 from bots.choices import CaseKind, FactKind, SnapshotType
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewBalance
@@ -27,11 +29,13 @@ EQUITY = """
     )
     RETURNING bot_id, status, deployment_mode, currency, current_equity, error_count, last_heartbeat
 """
+NEWER = 'SELECT 1 FROM account_balance WHERE bot_id = %(bot)s AND "timestamp" > %(at)s LIMIT 1'
 MOVEMENTS = {SnapshotType.DEPOSIT: 1, SnapshotType.WITHDRAWAL: -1}
 
 
 def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
-    """Store one balance; a deposit or withdrawal is a cash flow as well. Below zero is stored and flagged."""
+    """Store one balance; a deposit or withdrawal is a cash flow as well. Below zero, or older than one we
+    have, it is stored and flagged."""
     digest = content_hash(balance.body)
     at = balance.timestamp
     key = {"bot_id": bot.bot_id, "kind": FactKind.BALANCE, "natural_id": balance.balance_id}
@@ -40,10 +44,10 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         key | {"content_hash": digest, "fact_at": at},
         suffix="ON CONFLICT (bot_id, kind, natural_id) DO NOTHING RETURNING id",
     )
-    (claimed,) = yield [claim]
+    claimed, newer = yield [claim, Sql(NEWER, {"bot": bot.bot_id, "at": at})]
     if not claimed:
         return (yield from _repeat(bot, balance, digest))
-    flags = _flags(balance)
+    flags = [*_flags(balance), *(["stale"] if newer else [])]
     values = {name: getattr(balance, name) for name in FIELDS} | {"bot_id": bot.bot_id, "flags": flags}
     statements = [
         insert("account_balance", values),
@@ -58,7 +62,9 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
         kind = CaseKind.NEGATIVE_BALANCE
         statements.append(
-            open_case(bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=at)
+            open_case(
+                bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=timezone.now()
+            )
         )
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)

@@ -1,19 +1,22 @@
 """What follows when a fact breaks a rule: it is stored all the same, a case is opened, the bot is restricted."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from bots.choices import CaseKind, ControlLevel, ControlScope
 from bots.ledger.shapes import plain, stamp
 from bots.live.publish import LiveUpdate
-from bots.services.context import BotContext
+from bots.services.context import AccountContext, BotContext
 from bots.services.plan import Plan, Sql, insert, param
 
 OPEN_CASE = """
-    INSERT INTO reconciliation_cases (kind, bot_id, symbol, subject_id, expected, reported, opened_at, last_seen_at)
-    VALUES (%(kind)s, %(bot)s, %(symbol)s, %(subject)s, %(expected)s, %(reported)s, %(now)s, %(now)s)
-    ON CONFLICT (kind, bot_id, symbol, subject_id) WHERE status <> 'resolved'
-    DO UPDATE SET last_seen_at = excluded.last_seen_at, reported = excluded.reported, expected = excluded.expected
+    INSERT INTO reconciliation_cases
+        (kind, account_id, bot_id, symbol, subject_id, expected, reported, opened_at, last_seen_at)
+    VALUES (%(kind)s, %(account)s, %(bot)s, %(symbol)s, %(subject)s, %(expected)s, %(reported)s, %(now)s, %(now)s)
+    ON CONFLICT (kind, account_id, bot_id, symbol, subject_id) WHERE status <> 'resolved'
+    DO UPDATE SET last_seen_at = excluded.last_seen_at, reported = excluded.reported, expected = excluded.expected,
+        gone_since = NULL
 """
 # Only ever stricter: a halt stays a halt.
 REDUCE = """
@@ -28,15 +31,19 @@ REDUCE = """
 
 
 def open_case(
-    bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, expected: dict[str, str],
-    reported: dict[str, str], now: datetime,
+    whose: BotContext | AccountContext, kind: CaseKind, *, symbol: str, subject_id: str, expected: Mapping[str, str],
+    reported: Mapping[str, str], now: datetime,
 ) -> Sql:  # fmt: skip
-    """Open a case, or refresh the open one: one open case per kind, symbol and subject."""
+    """Open a case, or refresh the open one: one open case per kind, account, bot, symbol and subject.
+
+    A case of an account on which several bots trade has no bot: an account is not a bot.
+    """
     return Sql(
         OPEN_CASE,
         {
             "kind": str(kind),
-            "bot": bot.bot_id,
+            "account": whose.account_id,
+            "bot": whose.bot_id,
             "symbol": symbol,
             "subject": subject_id,
             "expected": param(expected),

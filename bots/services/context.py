@@ -64,3 +64,32 @@ def bot_context(bot_id: str) -> BotContext:
     if not rows:
         raise NotFound("No such bot.", bot_id=bot_id)
     return context_from(rows[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountContext:
+    """One account at an exchange and the bots that trade on it. `account_id` is its key, `name` what people call it."""
+
+    account_id: int
+    name: str
+    bots: tuple[str, ...]
+
+    @property
+    def bot_id(self) -> str | None:
+        """The one bot that trades on it; None when there are several, or none."""
+        return self.bots[0] if len(self.bots) == 1 else None
+
+
+ACCOUNT = """
+    SELECT a.id, a.account_id AS name, array(SELECT bot_id::text FROM bots WHERE account_id = a.id ORDER BY 1) AS bots
+    FROM exchange_accounts a WHERE
+"""
+
+
+def read_account(*, name: str | None = None, key: int | None = None) -> Plan[AccountContext]:
+    """Read one account, by what people call it or by its key. Raises NotFound."""
+    where = "a.id = %(key)s" if name is None else "a.account_id = %(name)s"
+    (rows,) = yield [Sql(ACCOUNT + where, {"key": key, "name": name})]
+    if not rows:
+        raise NotFound("No such account.", account_id=name or key)
+    return AccountContext(account_id=rows[0]["id"], name=rows[0]["name"], bots=tuple(rows[0]["bots"]))

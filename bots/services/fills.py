@@ -52,6 +52,10 @@ SIGNAL_EXECUTED = """
     WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
 """
 FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
+EXECUTION_ROW = """
+    SELECT * FROM fills
+    WHERE account_id = %(account)s AND symbol = %(symbol)s AND exchange_trade_id = %(execution)s
+"""
 AFTER = """
     SELECT o.*, f.position_id AS touched, f.opened_position_id AS opened
     FROM fills f JOIN orders o ON o.bot_id = f.bot_id AND o.order_id = f.order_id
@@ -79,6 +83,7 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
         "fill": fill.fill_id,
         "account": bot.account_id,
         "execution": fill.exchange_trade_id,
+        "exchange": bot.exchange,
     }
     load = Sql(store.LOAD, keys)
     _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
@@ -118,14 +123,18 @@ def seen_before(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan
             return Outcome(200, parked_body(fill), replayed=True)
         return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=row["parked_body"], received=fill.body))
     if row["execution_fill_id"] is not None:
-        other = row["execution_fill_id"]
-        error = DuplicateExecution(
-            f"Execution {fill.exchange_trade_id} is already stored as fill {other}.", id=fill.fill_id, stored_as=other
-        )
-        stored_body = {"fill_id": other, "exchange_trade_id": fill.exchange_trade_id}
-        kind = FactKind.FILL
-        return (yield from conflict(bot, kind, fill.fill_id, stored=stored_body, received=fill.body, error=error))
+        return (yield from _twin(bot, fill, row["symbol"]))
     return None
+
+
+def _twin(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Outcome]:
+    """Keep a fill whose execution the account has under another id; of another bot's fill, no bot hears the name."""
+    key = {"account": bot.account_id, "symbol": symbol, "execution": fill.exchange_trade_id}
+    ((other,),) = yield [Sql(EXECUTION_ROW, key)]
+    where = f"as fill {other['fill_id']}" if other["bot_id"] == bot.bot_id else "for this account"
+    error = DuplicateExecution(f"Execution {fill.exchange_trade_id} is already stored {where}.", id=fill.fill_id)
+    stored = shape(other, FILL)
+    return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=stored, received=fill.body, error=error))
 
 
 def stored_fill(bot: BotContext, fill_id: str, *, replayed: bool) -> Plan[Outcome]:
@@ -214,6 +223,9 @@ def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
     ended = row["reported_status"] in ENDED
     if ended and (row["reported_status"] == OrderStatus.REJECTED or _after(fill.executed_at, row["reported_at"])):
         flags.append("after_order_ended")
+    if row["halted_at"] is not None and fill.executed_at >= row["halted_at"]:
+        # An order from before may rest at the exchange; one from after it leaves a risk event of its own.
+        flags.append("after_halt")
     if fill.fee and rate is None:
         flags.append("fee_not_converted")
     return flags

@@ -22,7 +22,9 @@ LOAD = f"""
         p.last_fill_id, p.last_fill_at, p.current_price, p.marked_at,
         l.executed_at AS newest_at, l.fill_id AS newest_id,
         f.content_hash AS seen_hash, f.fill_id AS seen_id, x.fill_id AS execution_fill_id,
-        k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body
+        k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body,
+        (SELECT min(c.changed_at) FROM control_states c WHERE c.state = 'HALTED' AND (c.scope, c.target) IN
+            (('all', ''), ('bot', %(bot)s), ('symbol', o.symbol), ('exchange', %(exchange)s))) AS halted_at
     FROM (SELECT 1) AS one
     LEFT JOIN orders o ON o.bot_id = %(bot)s AND o.order_id = %(order)s
     LEFT JOIN positions p ON p.bot_id = o.bot_id AND p.symbol = o.symbol AND p.status IN {OPEN}

@@ -14,6 +14,8 @@ LOCK_SYMBOL_OF_ORDER = """
     FROM orders o WHERE o.bot_id = %(bot)s AND o.order_id = %(order)s
 """
 LOCK_ADMISSION = "SELECT pg_advisory_xact_lock(hashtextextended('admission' || chr(31) || %(bot)s, 0))"
+LOCK_ACCOUNT = "SELECT pg_advisory_xact_lock(hashtextextended('account' || chr(31) || %(account)s::text, 0))"
+LOCK_DESK = "SELECT pg_advisory_xact_lock(hashtextextended(%(desk)s || chr(31) || %(row)s::text, 0))"
 # In key order, so that two batches cannot wait for each other.
 LOCK_MANY = """
     SELECT pg_advisory_xact_lock(k) FROM (
@@ -51,3 +53,16 @@ def lock_admission(bot_id: str) -> Sql:
 def lock_many(bot_id: str, symbols: list[str], orders: list[str]) -> Sql:
     """Take the symbol locks of a whole batch at once."""
     return Sql(LOCK_MANY, {"bot": bot_id, "symbols": symbols, "orders": orders})
+
+
+def lock_account(account_id: int) -> Sql:
+    """One comparison of an account at a time: an older report must not undo what a newer one says."""
+    return Sql(LOCK_ACCOUNT, {"account": account_id})
+
+
+def lock_desk(desk: str, row_id: int) -> Sql:
+    """One decision of people on a row at a time, taken before the locks of any bot.
+
+    The row itself is not locked: a bot that holds its symbol may be about to write it.
+    """
+    return Sql(LOCK_DESK, {"desk": desk, "row": row_id})

@@ -8,17 +8,19 @@ from typing import Any
 
 from django.utils import timezone
 
-from bots.choices import ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
+from bots.choices import CaseKind, ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
+from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
 from bots.ledger.orders import lacks_fills, may_move, status_of
 from bots.ledger.risk import Reason, level_of
-from bots.ledger.shapes import ORDER, shape
+from bots.ledger.shapes import ORDER, plain, shape
 from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
+from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, bot_context
-from bots.services.fills import apply_fill, park, record_fill, seen_before
+from bots.services.fills import ENDED, apply_fill, park, record_fill, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
 from bots.services.permits import controls, restrictions_from
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update, within
@@ -171,15 +173,16 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
     if fact["kind"] == FactKind.ORDER_UPDATE:
         key = {"bot": bot.bot_id, "id": order.order_id}
         _, (row,) = yield [Sql(UNPARK, done | {"state": ParkedState.APPLIED.value}), Sql(ORDER_ROW, key)]
-        news = OrderNews(body=body, source=fact["source"], **_typed(body, OrderNews))
+        news = fact_from(OrderNews, body, source=fact["source"])
         return (yield from within(_apply_news(bot, news, row, digest=digest, now=now)))
-    fill = NewFill(body=body, source=fact["source"], **_typed(body, NewFill))
+    fill = fact_from(NewFill, body, source=fact["source"])
     keys = {
         "bot": bot.bot_id,
         "order": order.order_id,
         "fill": fill.fill_id,
         "account": bot.account_id,
         "execution": fill.exchange_trade_id,
+        "exchange": bot.exchange,
     }
     ((row,),) = yield [Sql(store.LOAD, keys)]
     known = yield from within(seen_before(bot, fill, digest, row))
@@ -189,20 +192,6 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
         # Its execution came meanwhile under another id: both bodies are kept, and the order is stored all the same.
         return replace(known, error=None)
     return (yield from within(apply_fill(bot, fill, row, digest=digest, now=now)))
-
-
-DECIMALS = {"price", "quantity", "fee"}
-TIMES = {"at", "executed_at"}
-
-
-def _typed(body: dict[str, Any], kind: type[NewFill] | type[OrderNews]) -> dict[str, Any]:
-    """Return a parked body, which is canonical JSON, as the arguments of its fact."""
-    known = {name: value for name, value in body.items() if name in kind.__dataclass_fields__ and value is not None}
-    for name in known.keys() & DECIMALS:
-        known[name] = Decimal(known[name])
-    for name in known.keys() & TIMES:
-        known[name] = datetime.fromisoformat(known[name])
-    return known
 
 
 def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
@@ -239,6 +228,12 @@ def record_order_news(bot: BotContext, news: OrderNews) -> Plan[Outcome]:
 PARKED_NEWS = "SELECT 1 FROM parked_facts WHERE bot_id = %(bot)s AND kind = 'order_update' AND fact_id = %(fact)s"
 
 
+FILLED_AFTER = """
+    SELECT sum(quantity) AS quantity FROM fills
+    WHERE bot_id = %(bot)s AND order_id = %(id)s AND executed_at > %(at)s
+"""
+
+
 def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, now: datetime) -> Plan[Outcome]:
     at = news.at or now
     old = OrderStatus(row["reported_status"])
@@ -257,6 +252,9 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
         values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
         if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
             values["submitted_at"] = at
+        if new in ENDED and row["filled_quantity"]:
+            late = yield from _filled_after(bot, row, at, now)
+            values["flags"] = sorted({*values["flags"], *late})
     event = {
         "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
         "was_applied": not set(flags) & {"invalid_transition", "stale"}, "flags": flags, "at": at,
@@ -267,6 +265,21 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
     (rows, _) = yield Last([moved, insert("order_events", event, suffix="")])
     body = shape(rows[0], ORDER)
     return Outcome(200, body | {"flags": flags}, updates=(_live(bot, body),))
+
+
+def _filled_after(bot: BotContext, row: Row, at: datetime, now: datetime) -> Plan[list[str]]:
+    """Return the order's flag when fills from after its end came before the news of it, and open their case."""
+    ((late,),) = yield [Sql(FILLED_AFTER, {"bot": bot.bot_id, "id": row["order_id"], "at": at})]
+    if late["quantity"] is None:
+        return []
+    kind, told = CaseKind.FILL_AFTER_TERMINAL, {"quantity": plain(late["quantity"])}
+    yield [
+        open_case(
+            bot, kind, symbol=row["symbol"], subject_id=row["order_id"], expected={"quantity": "0"}, reported=told,
+            now=now,
+        )
+    ]  # fmt: skip
+    return ["after_order_ended"]
 
 
 def _news_flags(row: Row, old: OrderStatus, new: OrderStatus, at: datetime) -> list[str]:

@@ -1,6 +1,6 @@
-"""What bots believe they hold, against what their fills say."""
+"""What an account holds, as a bot or the exchange sees it, against what the fills of all its bots say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,29 +14,44 @@ from bots.ledger.fold import EXACT
 from bots.ledger.shapes import plain, shape, stamp
 from bots.selectors.fields import CASE
 from bots.services.breaches import open_case
-from bots.services.context import BotContext, bot_context
+from bots.services.context import AccountContext, bot_context, read_account
+from bots.services.locks import lock_account
 from bots.services.plan import Outcome, Plan, Row, Sql, run
+from tradingdb.lib.times import EARLIEST
 
 ZERO = Decimal(0)
 # A bot that counts in floats cannot tell sizes closer than this share apart.
 SIZE_TOLERANCE = Decimal("1e-9")
 # Long is positive. Fills after the moment of the report are taken back: they cannot be in it.
 HELD = """
-    SELECT h.symbol, sum(h.size) AS size, max(h.avg_entry_price) AS avg_entry_price
+    SELECT h.symbol, sum(h.size) AS size
     FROM (
-        SELECT symbol, CASE side WHEN 'long' THEN size ELSE -size END AS size, avg_entry_price
-        FROM positions WHERE bot_id = %(bot)s AND status IN ('open', 'partially_closed')
+        SELECT symbol, CASE side WHEN 'long' THEN size ELSE -size END AS size
+        FROM positions WHERE bot_id = ANY(%(bots)s::varchar[]) AND status IN ('open', 'partially_closed')
         UNION ALL
-        SELECT symbol, CASE side WHEN 'buy' THEN -quantity ELSE quantity END, NULL
-        FROM fills WHERE bot_id = %(bot)s AND executed_at > %(as_of)s
+        SELECT symbol, CASE side WHEN 'buy' THEN -quantity ELSE quantity END
+        FROM fills WHERE bot_id = ANY(%(bots)s::varchar[]) AND executed_at > %(as_of)s
     ) h
-    GROUP BY h.symbol ORDER BY h.symbol
+    GROUP BY h.symbol HAVING sum(h.size) <> 0
+"""
+# What the account has done and no bot has told of: it may be the whole difference.
+WAITING = """
+    SELECT symbol, sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END) AS size
+    FROM unattributed_fills WHERE account_id = %(account)s AND status = 'open' AND executed_at <= %(as_of)s
+    GROUP BY symbol
 """
 CASES = """
     SELECT * FROM reconciliation_cases
-    WHERE bot_id = %(bot)s AND kind = 'position_mismatch' AND status <> 'resolved'
-        AND symbol = ANY(%(symbols)s::varchar[])
+    WHERE account_id = %(account)s AND kind = 'position_mismatch' AND status <> 'resolved'
     ORDER BY symbol
+"""
+GONE = """
+    UPDATE reconciliation_cases SET gone_since = %(as_of)s
+    WHERE id = ANY(%(ids)s::bigint[]) AND gone_since IS NULL
+"""
+REPORTED = """
+    UPDATE exchange_accounts SET positions_reported_at = greatest(positions_reported_at, %(as_of)s)
+    WHERE id = %(account)s
 """
 
 
@@ -54,27 +69,50 @@ class ReportedPosition:
         return self.size if self.side == Direction.LONG else self.size.copy_negate()
 
 
-def compare_positions(bot: BotContext, reported: Sequence[ReportedPosition], as_of: datetime) -> Plan[Outcome]:
-    """Compare net sizes symbol by symbol; each difference opens a case or refreshes the open one."""
-    (rows,) = yield [Sql(HELD, {"bot": bot.bot_id, "as_of": as_of})]
-    held = {row["symbol"]: row for row in rows if row["size"]}
+def compare_positions(
+    read: Callable[[], Plan[AccountContext]], reported: Sequence[ReportedPosition], as_of: datetime
+) -> Plan[Outcome]:
+    """Compare net sizes symbol by symbol: a difference opens a case or refreshes the open one.
+
+    A case whose difference is gone is marked and stays open until a person closes it. A report that is older than
+    what a case was last seen with leaves that case alone.
+    """
+    account = yield from read()
+    params = {"account": account.account_id, "bots": list(account.bots), "as_of": as_of}
+    _, held_rows, waiting_rows, cases, _ = yield [
+        lock_account(account.account_id), Sql(HELD, params), Sql(WAITING, params), Sql(CASES, params),
+        Sql(REPORTED, params),
+    ]  # fmt: skip
+    held = {row["symbol"]: row["size"] for row in held_rows}
+    waiting = {row["symbol"]: row["size"] for row in waiting_rows}
     told: dict[str, list[ReportedPosition]] = {}
     for position in reported:
         told.setdefault(position.symbol, []).append(position)
     symbols = sorted({*held, *told})
-    different = [symbol for symbol in symbols if not _agree(held.get(symbol), told.get(symbol, []))]
+    different = [symbol for symbol in symbols if not _agree(held.get(symbol, ZERO), _net(told.get(symbol, [])))]
+    newer = {row["symbol"] for row in cases if _seen_at(row) > as_of}
+    gone = [row["id"] for row in cases if row["symbol"] not in {*different, *newer}]
+    now = timezone.now()
+    yield [
+        *([Sql(GONE, {"ids": gone, "as_of": as_of})] if gone else []),
+        *(
+            _case(account, symbol, held.get(symbol, ZERO), told.get(symbol, []), waiting.get(symbol, ZERO), as_of, now)
+            for symbol in different
+            if symbol not in newer
+        ),
+    ]
+    (cases,) = yield [Sql(CASES, params)]
     body: dict[str, Any] = {"matched": len(symbols) - len(different), "cases": []}
-    if different:
-        now = timezone.now()
-        yield [_case(bot, symbol, held.get(symbol), told.get(symbol, []), as_of=as_of, now=now) for symbol in different]
-        (cases,) = yield [Sql(CASES, {"bot": bot.bot_id, "symbols": different})]
-        body["cases"] = [shape(case, CASE) for case in cases]
+    body["cases"] = [shape(case, CASE) for case in cases if case["symbol"] in different]
     return Outcome(200, body)
 
 
-def _agree(held: Row | None, told: Sequence[ReportedPosition]) -> bool:
-    ours: Decimal = held["size"] if held else ZERO
-    theirs = _net(told)
+def _seen_at(case: Row) -> datetime:
+    told: str | None = case["reported"].get("as_of")
+    return datetime.fromisoformat(told) if told else EARLIEST
+
+
+def _agree(ours: Decimal, theirs: Decimal) -> bool:
     difference = EXACT.subtract(ours, theirs).copy_abs()
     return difference <= EXACT.multiply(SIZE_TOLERANCE, max(ours.copy_abs(), theirs.copy_abs()))
 
@@ -85,17 +123,18 @@ def _net(told: Sequence[ReportedPosition]) -> Decimal:
 
 
 def _case(
-    bot: BotContext, symbol: str, held: Row | None, told: Sequence[ReportedPosition], *, as_of: datetime, now: datetime
-) -> Sql:
-    ours = held["size"] if held else ZERO
-    theirs = _net(told)
+    account: AccountContext, symbol: str, ours: Decimal, told: Sequence[ReportedPosition], waiting: Decimal,
+    as_of: datetime, now: datetime,
+) -> Sql:  # fmt: skip
+    expected = _words(ours)
+    if waiting:
+        expected["unattributed"] = plain(waiting)
     prices = [plain(position.avg_entry_price) for position in told if position.avg_entry_price is not None]
-    reported = _words(theirs) | {"as_of": stamp(as_of)}
+    reported = _words(_net(told)) | {"as_of": stamp(as_of)}
     if prices:
         reported["avg_entry_price"] = ", ".join(prices)
-    return open_case(
-        bot, CaseKind.POSITION_MISMATCH, symbol=symbol, subject_id="", now=now, expected=_words(ours), reported=reported
-    )
+    kind = CaseKind.POSITION_MISMATCH
+    return open_case(account, kind, symbol=symbol, subject_id="", now=now, expected=expected, reported=reported)
 
 
 def _words(signed: Decimal) -> dict[str, str]:
@@ -105,5 +144,11 @@ def _words(signed: Decimal) -> dict[str, str]:
 
 
 def positions_report(*, bot_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
-    """Compare what a bot reports with what its fills say. Raises NotFound."""
-    return run(partial(compare_positions, bot_context(bot_id), positions, as_of))
+    """Compare what a bot reports of its account with what the fills of all bots on it say. Raises NotFound."""
+    read = partial(read_account, key=bot_context(bot_id).account_id)
+    return run(partial(compare_positions, read, positions, as_of))
+
+
+def account_compare(*, account_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
+    """Compare a snapshot of an account, as its exchange shows it, with what the fills say. Raises NotFound."""
+    return run(partial(compare_positions, partial(read_account, name=account_id), positions, as_of))

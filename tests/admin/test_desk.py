@@ -3,8 +3,9 @@
 import pytest
 
 from audit.models import RiskEvent, UserAction
-from bots.models import Bot, ControlState, IngestConflict, ReconciliationCase
-from tests.factories import PASSWORD
+from bots.models import Bot, ControlState, Fill, IngestConflict, ReconciliationCase, UnattributedFill
+from bots.selectors.inbox import likely_bot
+from tests.factories import NOON, PASSWORD, BotFactory, OrderFactory, UnattributedFillFactory
 
 HALT = {"scope": "bot", "target": "bot_1", "state": "HALTED", "reason": "odd fills"}
 
@@ -101,8 +102,11 @@ def test_a_closed_case_can_be_opened_again(trader, house):
 def test_conflict_shows_both_bodies_and_marks_what_differs(viewer, house):
     page = viewer.open("bots_ingestconflict_change", IngestConflict.objects.get().pk).content.decode()
 
-    assert '<tr class="differs"><th scope="row">price</th><td class="mark">≠</td><td>100</td><td>101</td></tr>' in page
-    assert '<tr class=""><th scope="row">side</th><td class="mark"></td><td>buy</td><td>buy</td></tr>' in page
+    assert (
+        '<tr class="differs"><th scope="row">price</th><td class="mark">≠</td><td>100</td><td>101</td><td>+1</td></tr>'
+        in page
+    )
+    assert '<tr class=""><th scope="row">side</th><td class="mark"></td><td>buy</td><td>buy</td><td></td></tr>' in page
 
 
 def test_trader_judges_a_conflict_once(trader, house):
@@ -115,6 +119,96 @@ def test_trader_judges_a_conflict_once(trader, house):
         "resolved", "the ledger is right", trader.user,
     )  # fmt: skip
     assert UserAction.objects.filter(action="conflict.resolve").count() == 1
+
+
+@pytest.mark.parametrize(("button", "decision"), [("correct", "corrected"), ("keep_both", "both")])
+def test_admin_lets_the_received_fill_in_and_trader_does_not(admin, trader, house, button, decision):
+    received = {"fill_id": "exit1-f", "order_id": "exit1", "price": "111", "quantity": "2", "fee": "0.5",
+                "fee_currency": "USDT", "executed_at": "2026-11-19T12:05:00Z"}  # fmt: skip
+    stored = {**received, "price": "110.123456789", "realized_pnl": "20.24"}
+    conflict = IngestConflict.objects.create(
+        bot=house.bot, kind="fill", natural_id="exit1-f", received_hash=b"y", stored_body=stored, received_body=received
+    )
+    refused = trader.send(f"bots_ingestconflict_{button}", conflict.pk, resolution="statement")
+    assert (refused.status_code, Fill.objects.count()) == (403, 3)
+
+    admin.send(f"bots_ingestconflict_{button}", conflict.pk, resolution="statement")
+
+    conflict.refresh_from_db()
+    page = admin.open("bots_ingestconflict_change", conflict.pk).content.decode()
+    assert (conflict.decision, conflict.resolved_by) == (decision, admin.user)
+    assert Fill.objects.get(fill_id=conflict.stored_as).price == 111
+    assert "<td>+0.876543211</td>" in page
+    # What only we derive is no difference between two bodies.
+    assert "realized_pnl" not in page
+
+
+def inbox_row(bot, **columns):
+    return UnattributedFillFactory(account=bot.account, **columns)
+
+
+def test_trader_assigns_a_fill_of_the_inbox_to_a_bot_of_its_account(trader, house):
+    row = inbox_row(house.bot, client_order_id="bot_1:entry:17")
+    BotFactory()
+    form = trader.open("bots_unattributedfill_assign", row.pk).context["form"]
+    assert (list(form.fields["bot"].queryset), form.initial["bot"]) == ([house.bot], "bot_1")
+
+    answer = trader.send("bots_unattributedfill_assign", row.pk, bot="bot_1", order_id="", reason="client id")
+
+    row.refresh_from_db()
+    assert (answer.status_code, row.status, row.bot, row.resolved_by) == (302, "assigned", house.bot, trader.user)
+    assert Fill.objects.get(fill_id=row.fill_id).exchange_trade_id == row.exchange_trade_id
+    assert (last_action().action, last_action().reason) == ("unattributed_fill.assign", "client id")
+
+
+def test_a_bot_of_another_account_is_not_offered(trader, house):
+    row = inbox_row(house.bot)
+
+    answer = trader.send("bots_unattributedfill_assign", row.pk, bot=BotFactory().pk, reason="x")
+
+    row.refresh_from_db()
+    assert (answer.status_code, row.status) == (200, "open")
+
+
+def test_trader_dismisses_a_fill_with_a_reason_and_opens_it_again(trader, house):
+    row = inbox_row(house.bot)
+    trader.send("bots_unattributedfill_dismiss", row.pk, reason="")
+    row.refresh_from_db()
+    assert row.status == "open"
+
+    trader.send("bots_unattributedfill_dismiss", row.pk, reason="moved by hand")
+    row.refresh_from_db()
+    assert (row.status, row.reason) == ("dismissed", "moved by hand")
+    trader.send("bots_unattributedfill_reopen", row.pk, reason="no, it was the bot")
+
+    row.refresh_from_db()
+    assert row.status == "open"
+    assert last_action().action == "unattributed_fill.reopen"
+
+
+def test_likely_bot_is_the_one_whose_order_the_exchange_names(house):
+    row = inbox_row(house.bot, exchange_order_id="ex1", client_order_id="bot_1:x:1")
+    BotFactory(account=house.bot.account, bot_id="bot_2")
+    assert likely_bot(row) == "bot_1"
+    OrderFactory(bot_id="bot_2", exchange_order_id="ex1")
+    assert likely_bot(row) == "bot_2"
+    assert likely_bot(inbox_row(house.bot)) is None
+
+
+def test_cases_are_sorted_by_age_and_filtered_by_what_is_gone(viewer, house):
+    old = ReconciliationCase.objects.get()
+    ReconciliationCase.objects.filter(pk=old.pk).update(opened_at=NOON)
+    gone = ReconciliationCase.objects.create(
+        kind="overfill", bot=house.bot, account=house.bot.account, gone_since=NOON, subject_id="o"
+    )
+
+    page = viewer.open("bots_reconciliationcase_changelist")
+    column = 1 + next(i for i, name in enumerate(page.context["cl"].list_display) if name == "age")
+    by_age = [viewer.open("bots_reconciliationcase_changelist", o=f"{sign}{column}") for sign in ("", "-")]
+    still = viewer.open("bots_reconciliationcase_changelist", gone="no")
+
+    assert [list(page.context["cl"].result_list) for page in by_age] in ([[gone, old], [old, gone]],)
+    assert list(still.context["cl"].result_list) == [old]
 
 
 def test_trader_closes_a_risk_event(trader, house):
@@ -132,6 +226,8 @@ def test_trader_closes_a_risk_event(trader, house):
     [
         ("bots_reconciliationcase_close", ReconciliationCase, {"cause": "a", "resolution": "b"}),
         ("bots_ingestconflict_resolve", IngestConflict, {"resolution": "a"}),
+        ("bots_unattributedfill_assign", UnattributedFill, {"bot": "bot_1", "reason": "a"}),
+        ("bots_unattributedfill_dismiss", UnattributedFill, {"reason": "a"}),
         ("audit_riskevent_resolve", RiskEvent, {"notes": "a"}),
     ],
 )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bots.models import Bot, Position, ReconciliationCase
-from tests.api.conftest import Caller
-from tests.factories import NOON, BotFactory, FillFactory, PositionFactory
+from tests.api.conftest import Caller, bot_caller
+from tests.factories import NOON, BotFactory, FillFactory, PositionFactory, UnattributedFillFactory, utc
 
 AS_OF = "2026-11-19T13:00:00Z"
 
@@ -153,6 +153,67 @@ def test_both_sides_of_a_hedge_count_together(api: Caller, bot: Bot):
     told = report(("BTCUSDT", "long", "3"), ("BTCUSDT", "short", "2"))
 
     assert api.post("/positions/reported", told).json() == {"matched": 1, "cases": []}
+
+
+def test_what_all_bots_of_an_account_hold_counts_together(api: Caller, bot: Bot):
+    other = BotFactory(account=bot.account)
+    PositionFactory(bot=bot, symbol="BTCUSDT", size="1")
+    PositionFactory(bot=other, symbol="BTCUSDT", side="short", size="3")
+    PositionFactory(bot=other, symbol="ETHUSDT", size="2")
+
+    account = report(("BTCUSDT", "short", "2"), ("ETHUSDT", "long", "2"))
+    assert api.post("/positions/reported", account).json() == {"matched": 2, "cases": []}
+    own = api.post("/positions/reported", report(("BTCUSDT", "long", "1"), ("ETHUSDT", "long", "2"))).json()
+
+    (case,) = own["cases"]
+    assert (own["matched"], case["symbol"], case["bot_id"]) == (1, "BTCUSDT", None)
+    assert case["expected"] == {"side": "short", "size": "2"}
+    # The other bot sees the same difference of the same account: one case.
+    bot_caller(other).post("/positions/reported", report(("ETHUSDT", "long", "2")))
+    assert ReconciliationCase.objects.get().account == bot.account
+
+
+def test_a_difference_that_is_gone_is_marked_and_the_case_stays_open(api: Caller, bot: Bot):
+    PositionFactory(bot=bot, symbol="BTCUSDT", size="1")
+    api.post("/positions/reported", report(as_of="2026-11-19T13:00:00.5Z"))
+
+    # Older than what the case was seen with: it says nothing about now.
+    older = api.post("/positions/reported", report(("BTCUSDT", "long", "1"), as_of=AS_OF)).json()
+    assert (older["matched"], ReconciliationCase.objects.get().gone_since) == (1, None)
+    for minute in ("01", "02"):
+        api.post("/positions/reported", report(("BTCUSDT", "long", "1"), as_of=f"2026-11-19T13:{minute}:00Z"))
+    case = ReconciliationCase.objects.get()
+    assert (case.status, case.gone_since) == ("open", utc("2026-11-19 13:01"))
+
+    (back,) = api.post("/positions/reported", report(as_of="2026-11-19T13:03:00Z")).json()["cases"]
+    assert (back["id"], back["gone_since"]) == (case.pk, None)
+
+
+def test_a_case_of_a_symbol_that_nobody_holds_any_more_is_marked_too(api: Caller, bot: Bot):
+    api.post("/positions/reported", report(("XRPUSDT", "long", "1")))
+
+    body = api.post("/positions/reported", report(as_of="2026-11-19T14:00:00Z")).json()
+
+    assert (body, ReconciliationCase.objects.get().gone_since) == (
+        {"matched": 0, "cases": []}, utc("2026-11-19 14:00"),
+    )  # fmt: skip
+
+
+def test_a_case_says_what_waits_without_a_bot(api: Caller, bot: Bot):
+    UnattributedFillFactory(account=bot.account, side="sell", quantity=2)
+    UnattributedFillFactory(account=bot.account, quantity=5, status="dismissed", reason="x", resolved_at=NOON)
+
+    (case,) = api.post("/positions/reported", report(("BTCUSDT", "short", "2"))).json()["cases"]
+
+    assert case["expected"] == {"side": "flat", "size": "0", "unattributed": "-2"}
+
+
+def test_the_account_knows_when_it_was_compared_last(api: Caller, bot: Bot):
+    for as_of in ("2026-11-19T14:00:00Z", AS_OF):
+        api.post("/positions/reported", report(as_of=as_of))
+
+    bot.account.refresh_from_db()
+    assert bot.account.positions_reported_at == utc("2026-11-19 14:00")
 
 
 def test_a_resolved_case_gives_way_to_a_new_one(api: Caller, bot: Bot):

@@ -312,7 +312,7 @@ class LedgerAdmin(ControlModelAdmin):
     Lists page by key and never count; search compares whole ids, so that an index answers it.
     """
 
-    sortable_by = ()
+    sortable_by: ClassVar[tuple[str, ...]] = ()
     empty_note = "Bots report these rows; none has come yet."
     show_full_result_count = False
     # Natural ids that the search box compares; those of `scoped_search` are unique per bot.

@@ -28,6 +28,14 @@ class ReasonForm(forms.Form):
     )
 
 
+class RowForm(forms.Form):
+    """A form whose choices depend on the row it is asked about."""
+
+    def fit(self, row: Any) -> None:
+        """Offer what makes sense for this row."""
+        raise NotImplementedError
+
+
 def asking(
     *, label: str, permission: str, icon: str, form_class: type[forms.Form] = ReasonForm, is_grave: bool = False
 ) -> Callable[[Change], Callable[..., HttpResponse]]:
@@ -46,6 +54,8 @@ def asking(
                 messages.error(request, f"{label} is not possible as things are now.")
                 return HttpResponseRedirect(row_url(row))
             form = form_class(request.POST if request.method == "POST" else None)
+            if isinstance(form, RowForm):
+                form.fit(row)
             if request.method == "POST" and form.is_valid():
                 try:
                     answer = change(page, request, row, form.cleaned_data)

@@ -233,8 +233,11 @@ def differences(left: Any, right: Any) -> list[str]:
     return [name for name in names if name not in one or name not in other or not same(one[name], other[name])]
 
 
-def side_by_side(left: Any, right: Any, *, titles: tuple[str, str]) -> SafeString:
-    """Return two bodies as a table, one line a field; fields that differ are marked with a sign and a colour."""
+def side_by_side(left: Any, right: Any, *, titles: tuple[str, str], with_difference: bool = False) -> SafeString:
+    """Return two bodies as a table, one line a field; fields that differ are marked with a sign and a colour.
+
+    `with_difference` adds by how much the right one is larger, to the last digit.
+    """
     left, right = ({} if side is None else side for side in (left, right))
     one, other = flatten(left), flatten(right)
     names = list(dict.fromkeys([*one, *other]))
@@ -245,14 +248,28 @@ def side_by_side(left: Any, right: Any, *, titles: tuple[str, str]) -> SafeStrin
     for name in names:
         row_class, mark = ("differs", "≠") if name in differing else ("", "")
         cells = (_leaf(one, name), _leaf(other, name))
-        lines.append((format_html('<tr class="{}">', row_class), name, mark, *cells))
-    rows = format_html_join("", '{}<th scope="row">{}</th><td class="mark">{}</td><td>{}</td><td>{}</td></tr>', lines)
+        more = format_html("<td>{}</td>", _more(one.get(name), other.get(name))) if with_difference else ""
+        lines.append((format_html('<tr class="{}">', row_class), name, mark, *cells, more))
+    rows = format_html_join("", '{}<th scope="row">{}</th><td class="mark">{}</td><td>{}</td><td>{}</td>{}</tr>', lines)
+    last = SafeString("<th>Difference</th>") if with_difference else ""
     return format_html(
-        '<table class="bodies"><thead><tr><th>Field</th><th></th><th>{}</th><th>{}</th></tr></thead>'
+        '<table class="bodies"><thead><tr><th>Field</th><th></th><th>{}</th><th>{}</th>{}</tr></thead>'
         "<tbody>{}</tbody></table>",
         *titles,
+        last,
         rows,
     )
+
+
+def _more(left: Any, right: Any) -> str:
+    """Return by how much the right one of two decimals is larger; nothing for other values, or when they are equal."""
+    if not isinstance(left, str) or not isinstance(right, str):
+        return ""
+    try:
+        more = WIDE.subtract(Decimal(right), Decimal(left))
+    except InvalidOperation:
+        return ""
+    return f"{'+' if more > 0 else ''}{plain(more)}" if more else ""
 
 
 def _leaf(leaves: Mapping[str, Any], name: str) -> SafeString:

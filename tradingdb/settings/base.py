@@ -241,6 +241,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="10"),
         "options": {"expires": 3600},
     },
+    "settle inbox": {"task": "bots.tasks.settle_inbox", "schedule": 60.0, "options": {"expires": 60}},
     "record system metrics": {
         "task": "audit.tasks.record_system_metrics",
         "schedule": crontab(),

@@ -58,6 +58,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("Control states", "bots_controlstate", "front_hand"),
             _list("Cases", "bots_reconciliationcase", "rule"),
+            _list("Inbox", "bots_unattributedfill", "inbox"),
             _list("Conflicts", "bots_ingestconflict", "call_split"),
             _list("Parked facts", "bots_parkedfact", "local_parking"),
             _list("Trade reviews", "bots_tradereview", "rate_review"),
