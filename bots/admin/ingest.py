@@ -31,11 +31,13 @@ class ResolveForm(forms.Form):
 def told_of(row: IngestConflict) -> dict[str, Any]:
     """Return the stored body in the fields a bot tells, with null for what it did not."""
     received = row.received_body
-    kept = {name: value for name, value in row.stored_body.items() if name in received}
+    kept = {
+        name: row.stored_body.get(name) for name, value in received.items() if name in row.stored_body or value is None
+    }
     # An execution under two ids: which fill of which bot it is stored as is the very question.
     if row.kind == "fill" and row.stored_body.get("bot_id", row.bot_id) != row.bot_id:
         kept["bot_id"] = row.stored_body["bot_id"]
-    return {**{name: None for name, value in received.items() if value is None}, **kept}
+    return kept
 
 
 @admin.register(IngestConflict)

@@ -92,6 +92,8 @@ class BotLedgerAdmin(LedgerAdmin):
     show_bot.short_description = "Bot"  # type: ignore[attr-defined]
 
     def show_account(self, row: Any) -> SafeString:
+        if row.account_id is None:
+            return display.UNKNOWN
         return display.link(row.account, "bots_exchangeaccount_change", row.account_id)
 
     show_account.short_description = "Account"  # type: ignore[attr-defined]

@@ -207,6 +207,7 @@ def test_cases_are_sorted_by_age_and_filtered_by_what_is_gone(viewer, house):
     by_age = [viewer.open("bots_reconciliationcase_changelist", o=f"{sign}{column}") for sign in ("", "-")]
     still = viewer.open("bots_reconciliationcase_changelist", gone="no")
 
+    assert ">None<" not in page.content.decode()
     assert [list(page.context["cl"].result_list) for page in by_age] in ([[gone, old], [old, gone]],)
     assert list(still.context["cl"].result_list) == [old]
 
