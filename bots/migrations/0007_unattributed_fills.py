@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 from tradingdb.lib.db import SetSchema
 
-SETTLE = (Path(__file__).parent / "sql" / "0006_settle_unattributed.sql").read_text()
+SETTLE = (Path(__file__).parent / "sql" / "0007_settle_unattributed.sql").read_text()
 DROP_SETTLE = """
     DROP TRIGGER settle_unattributed ON trading.fills;
     DROP FUNCTION trading.settle_unattributed;
