@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
@@ -17,6 +18,7 @@ from bots.live.publish import LiveUpdate, apublish
 from bots.services.context import COLUMNS, BotContext, context_from
 from bots.services.pipeline import round_trip
 from bots.services.plan import ATTEMPTS, Last, Outcome, Plan, Row, Sql, TryAgain, is_transient
+from tradingdb.lib.bounds import REQUESTS, SOCKET
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.lib.errors import Unavailable, ValidationFailed
 from tradingdb.lib.tokens import TokenRow
@@ -35,8 +37,7 @@ USED = """
 """
 # Every wait has an end: a bot hears "try again" rather than nothing.
 OPTIONS = (
-    f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c statement_timeout=5s -c lock_timeout=2s"
-    " -c idle_in_transaction_session_timeout=10s -c application_name=tradingdb-lane"
+    f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c application_name=tradingdb-lane {REQUESTS.options()}"
 )
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 USE_SECONDS = 60.0
@@ -83,9 +84,10 @@ class Shell:
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
-                "options": OPTIONS,
-                "connect_timeout": 2,
-                "prepare_threshold": 2,
+                **SOCKET,
+                **({} if settings.PGBOUNCER else {"options": OPTIONS}),
+                # PgBouncer gives every transaction another session.
+                "prepare_threshold": None if settings.PGBOUNCER else 2,
             },
             configure=_configure,
             check=None,

@@ -70,6 +70,8 @@ READ = f"""
         ORDER BY m."timestamp" {{direction}} LIMIT %(limit)s
     ) r
 """  # noqa: S608 (names come from code)
+# 100,000 rows in one statement may take longer than a request's bound on a busy server, however often they are sent.
+LONG = "SET LOCAL statement_timeout = '60s'"
 
 
 class Series(NamedTuple):
@@ -120,6 +122,7 @@ def _store(series: Series, rows: Rows, source: str) -> tuple[int, int]:
     bounds = {"first": min(rows.lines), "last": max(rows.lines)}
     params = series._asdict() | bounds | {"source": source}
     with connection.cursor() as cursor:
+        cursor.execute(LONG)
         cursor.execute(LOCK, series)
         cursor.execute(IS_KNOWN, params)
         if not cursor.fetchone()[0] and _append(cursor, series, rows, source):

@@ -6,6 +6,8 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from tradingdb.lib.bounds import REQUESTS
+
 DATABASE = "tradingdb"
 APP_ROLE = "tradingdb"
 BOT_ROLE = "tradingdb_bot"
@@ -49,7 +51,10 @@ def _assert_role(connection: psycopg.Connection, role: str, password: str) -> No
             verifier=sql.Literal(verifier),
         )
     )
-    _assert_defaults(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)))
+    target = sql.SQL("ROLE {}").format(sql.Identifier(role))
+    _assert_defaults(connection, target)
+    for name, value in REQUESTS.settings().items():
+        connection.execute(sql.SQL("ALTER {} SET {} = {}").format(target, sql.Identifier(name), sql.Literal(value)))
 
 
 def _assert_defaults(connection: psycopg.Connection, target: sql.Composable) -> None:
