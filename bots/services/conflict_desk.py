@@ -1,15 +1,15 @@
 """Conflicting bodies in the hands of people: judged once, with words; the ledger itself does not change."""
 
-from django.db import transaction
 from django.utils import timezone
 
 from audit.services.actions import Actor
 from bots.choices import ConflictStatus
 from bots.models import IngestConflict
 from tradingdb.lib.errors import NotFound, ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 
 
-@transaction.atomic
+@atomic_retried
 def conflict_resolve(*, conflict_id: int, resolution: str, actor: Actor) -> IngestConflict:
     """Close a conflict with the person's words; closing it again changes nothing. Raises NotFound, ValidationFailed."""
     if not resolution.strip():

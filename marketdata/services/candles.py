@@ -9,6 +9,7 @@ from psycopg.errors import UniqueViolation
 from typing_extensions import TypedDict  # pydantic reads it, and needs this one before Python 3.12
 
 from marketdata.services.candle_rows import BadRow, Rows
+from tradingdb.lib.retry import atomic_retried
 
 STAGE = """
     CREATE TEMPORARY TABLE incoming_candles (
@@ -100,7 +101,7 @@ class Ingested(TypedDict):
     errors: list[RowError]
 
 
-@transaction.atomic
+@atomic_retried
 def candles_ingest(*, series: Series, rows: Rows, source: str = "exchange") -> Ingested:
     """Store candles; the same again changes nothing, other values replace the old ones."""
     inserted, updated = _store(series, rows, source) if rows.lines else (0, 0)

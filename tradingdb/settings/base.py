@@ -60,7 +60,7 @@ def _database(url: str) -> dict[str, Any]:
         OPTIONS={
             **SOCKET,
             **({} if PGBOUNCER else {"options": startup_options(PROCESS_KIND)}),
-            "pool": {"min_size": 0, "max_size": DB_POOL_SIZE, "timeout": 10},
+            "pool": {"min_size": 0, "max_size": DB_POOL_SIZE, "timeout": 2.0, "reconnect_timeout": 2.0},
         },
     )
     return config

@@ -1,4 +1,4 @@
-"""Every kind of connection has its bounds; each is asked of the server, over a connection made as the product makes it."""
+"""Every kind of connection has its bounds: the server is asked, over a connection made as the product makes it."""
 
 import json
 import os
