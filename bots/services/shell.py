@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from bots.live.publish import LiveUpdate, apublish
 from bots.services.context import COLUMNS, BotContext, context_from
-from bots.services.pipeline import round_trip
+from bots.services.pipeline import SILENCE_SECONDS, round_trip
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, overtaken
 from tradingdb.lib.bounds import REQUESTS, SOCKET
 from tradingdb.lib.db import SEARCH_PATH
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 BEGIN = Sql("BEGIN", {})
 COMMIT = Sql("COMMIT", {})
-ROLLBACK = Sql("ROLLBACK", {})
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
     FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
@@ -187,7 +186,8 @@ class Shell:
             return outcome
         except BaseException:
             if not session.closed:
-                await round_trip(session, [ROLLBACK])
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    await session.execute("ROLLBACK")
             raise
 
     def note_use(self, prefix: str) -> None:
