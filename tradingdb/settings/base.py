@@ -46,8 +46,11 @@ PGBOUNCER = env.switch(
 
 def startup_options(kind: str) -> str:
     """Return what a connection of this kind of process tells PostgreSQL when it begins."""
-    paths = ",".join(SEARCH_PATH)
-    return f"-c search_path={paths} -c timezone=UTC -c application_name=tradingdb-{kind} {BOUNDS[kind].options()}"
+    told = {"search_path": ",".join(SEARCH_PATH), "timezone": "UTC", "application_name": f"tradingdb-{kind}"}
+    if kind == "command":
+        # On a full disk a person's command may write: it makes room.
+        told["default_transaction_read_only"] = "off"
+    return " ".join([*(f"-c {name}={value}" for name, value in told.items()), BOUNDS[kind].options()])
 
 
 def _database(url: str) -> dict[str, Any]:
