@@ -1,4 +1,4 @@
-"""A real disk that runs full: writes wait, reads go on, and all is well again when there is room. Needs root to mount."""
+"""A real disk that runs full: writes wait, reads go on, and all is well when there is room. Root has to mount it."""
 
 import os
 import subprocess
