@@ -8,9 +8,8 @@ from http import HTTPStatus
 from inspect import iscoroutinefunction
 from typing import Any
 
-import psycopg
 from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
@@ -20,8 +19,6 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.docs import DocsBase
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
-from psycopg.errors import DiskFull
-from psycopg_pool import PoolTimeout
 
 from analytics.api import metrics, portfolio
 from bots.api import candles, cases, control, hot, invariants, live, positions, reads, registry, trades
@@ -34,10 +31,10 @@ from tradingdb.lib.errors import (
     NotAuthenticated,
     NotFound,
     PermissionDenied,
-    Unavailable,
     ValidationFailed,
 )
 from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem, problem_of
+from tradingdb.lib.retry import unavailable_of
 from tradingdb.lib.schema import failure_of
 from tradingdb.lib.strictjson import BULK_LIMIT, DEFAULT_LIMIT, check_content_type, parse
 
@@ -166,23 +163,16 @@ def on_data_error(request: HttpRequest, error: DataError) -> HttpResponse:
     return refuse(request, ValidationFailed("A value does not fit what the ledger can hold."))
 
 
-@api.exception_handler(OperationalError)
-@api.exception_handler(InterfaceError)
-@api.exception_handler(psycopg.OperationalError)
-@api.exception_handler(PoolTimeout)
-def on_database_away(request: HttpRequest, error: Exception) -> HttpResponse:
-    """PostgreSQL is away, busy or full: the same call may be sent again."""
-    logger.error("PostgreSQL did not answer, request %s: %s", _request_id(request), error)
-    answer = Unavailable("The database cannot take this now; send the same call again.")
-    if isinstance(error.__cause__, DiskFull):
-        answer.code = "storage_full"
-    return refuse(request, answer)
-
-
 @api.exception_handler(Exception)
 def on_anything_else(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The last guard of this door: the traceback goes to the log, never to the caller."""
+    """PostgreSQL is away, busy or full, and the same call may be sent again; or a fault of ours.
+
+    The last guard of this door: the traceback goes to the log, never to the caller.
+    """
     request_id = _request_id(request)
+    if (answer := unavailable_of(error)) is not None:
+        logger.error("PostgreSQL did not answer, request %s: %s", request_id, error)
+        return refuse(request, answer)
     logger.error("%s %s failed, request %s", request.method, request.path, request_id, exc_info=error)
     body = problem(
         status=500,

@@ -11,7 +11,8 @@ django_application = get_asgi_application()
 
 # Imported after Django is set up: they load models.
 from audit.background import WebBackground  # noqa: E402
-from bots.api.lane import App, Lane, Receive, Scope, Send  # noqa: E402
+from bots.api.lane import Lane  # noqa: E402
+from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
 
@@ -23,7 +24,7 @@ class Application:
     """Sends each connection to the part that answers it, and opens and closes what a process holds."""
 
     def __init__(self) -> None:
-        self.lane = Lane(cast(App, django_application))
+        self.lane = Lane(Door(cast(App, django_application)))
         self.background = WebBackground()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import psycopg
 from celery.beat import PersistentScheduler, ScheduleEntry, SchedulingError
+from django.conf import settings
 from django.db import connections
+
+from tradingdb.lib.bounds import SOCKET
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +21,7 @@ STANDBY_SECONDS = 1.0
 # A transaction lock in a transaction that stays open, and not a session lock: it holds through PgBouncer's transaction
 # pooling too. The server ends the transaction of a beat that has fallen silent.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('tradingdb.beat', 0))"
-OPTIONS = "-c idle_in_transaction_session_timeout=60s -c application_name=tradingdb-beat"
+OPTIONS = "-c idle_in_transaction_session_timeout=60s -c application_name=tradingdb-beat -c statement_timeout=5s"
 
 
 class BeatLock:
@@ -60,7 +63,7 @@ class BeatLock:
 def _parameters() -> dict[str, Any]:
     """Return how Django connects, with a short wait for a server that does not answer."""
     django = connections["default"].get_connection_params()
-    return django | {"connect_timeout": 2, "tcp_user_timeout": 10_000, "options": OPTIONS}
+    return django | SOCKET | ({} if settings.PGBOUNCER else {"options": OPTIONS})
 
 
 class SingleScheduler(PersistentScheduler):

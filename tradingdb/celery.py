@@ -5,6 +5,7 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingdb.settings.dev")
+os.environ.setdefault("PROCESS_KIND", "worker")
 
 app = Celery("tradingdb")
 app.config_from_object("django.conf:settings", namespace="CELERY")

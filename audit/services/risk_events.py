@@ -1,14 +1,14 @@
 """Risk events in the hands of people."""
 
-from django.db import transaction
 from django.utils import timezone
 
 from audit.models import RiskEvent
 from audit.services.actions import Actor
 from tradingdb.lib.errors import NotFound
+from tradingdb.lib.retry import atomic_retried
 
 
-@transaction.atomic
+@atomic_retried
 def risk_event_resolve(*, event_id: int, notes: str, actor: Actor) -> tuple[RiskEvent, bool]:
     """Close a risk event with the person's words; return it, and whether this call closed it. Raises NotFound."""
     event = RiskEvent.objects.select_for_update().filter(pk=event_id).first()

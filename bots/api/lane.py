@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from bots.live import ratelimit
 from bots.services.plan import Outcome
 from bots.services.shell import Key, KeyChanged, Shell
 from tradingdb.lib import telemetry
+from tradingdb.lib.door import App, BodyTimeout, Receive, Scope, Send
 from tradingdb.lib.errors import BodyTooLarge, DomainError, RateLimited, Unavailable
 from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem, problem_of
 from tradingdb.lib.schema import Ident, failure, validated
@@ -29,11 +30,6 @@ from tradingdb.lib.tokens import bearer, check_token, is_bot_token
 from tradingdb.lib.tokens import parse as parse_token
 
 logger = logging.getLogger(__name__)
-
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BASE = "/api/v1"
 ORDER = f"{BASE}/orders/"
@@ -60,13 +56,6 @@ CALL_SECONDS = {call.path: telemetry.SECONDS.labels(call.path) for call in CALLS
 
 class Disconnected(Exception):
     """The bot closed the connection before its request was whole."""
-
-
-class BodyTimeout(DomainError):
-    """The body did not arrive in time."""
-
-    code = "request_timeout"
-    http_status = 408
 
 
 class Lane:
@@ -154,7 +143,7 @@ class Lane:
                 if wait:
                     raise RateLimited("Too many calls in a minute.", retry_after=-(-wait // 1000))
             try:
-                outcome = await shell.run(key, call.plan(body, order_id))
+                outcome = await shell.run(key, call.plan(body, order_id), call.bucket(body))
             except KeyChanged:
                 del self._keys[prefix]
                 continue

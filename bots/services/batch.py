@@ -12,6 +12,7 @@ from bots.services.context import BotContext
 from bots.services.locks import lock_admission, lock_many
 from bots.services.plan import Last, Outcome, Plan, Sql, TryAgain, within
 from tradingdb.lib.errors import DomainError
+from tradingdb.lib.retry import unavailable_of
 
 # Kinds whose operations touch nothing but their own row.
 STANDING_ALONE = frozenset({FactKind.SIGNAL, FactKind.BALANCE, FactKind.EVENT})
@@ -70,6 +71,8 @@ class Batch:
                 yield from self._together(bot, alone, ends)
                 yield from self._overlapping(bot, chained, ends)
             except DATABASE_ERRORS as e:
+                if unavailable_of(e) is not None:
+                    raise
                 self.is_careful = True
                 raise TryAgain from e
         outcomes = [ends[number] for number in range(len(self.operations))]
@@ -143,7 +146,10 @@ class Batch:
             outcome = yield from within(operation.make(bot))
         except DomainError as e:
             outcome = Outcome(e.http_status, {}, error=e)
-        except DATABASE_ERRORS:
+        except DATABASE_ERRORS as e:
+            if unavailable_of(e) is not None:
+                # Not this operation is at fault: a full disk, a deadlock, a lock held too long. All are sent again.
+                raise
             yield [Sql("ROLLBACK TO SAVEPOINT operation", {}), Sql("RELEASE SAVEPOINT operation", {})]
             return NotStored("The database refused the operation.")
         yield [Sql("RELEASE SAVEPOINT operation", {})]

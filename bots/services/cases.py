@@ -10,11 +10,12 @@ from audit.services.actions import Actor
 from bots.choices import CaseStatus
 from bots.models import ReconciliationCase
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 
 CHANGEABLE = frozenset({"status", "cause", "resolution", "owner"})
 
 
-@transaction.atomic
+@atomic_retried
 def case_update(*, case_id: int, changes: Mapping[str, Any], actor: Actor) -> ReconciliationCase:
     """Change status, cause, resolution or owner of a case; the same again changes nothing.
 

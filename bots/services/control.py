@@ -13,6 +13,7 @@ from bots.live.load import CONTROL_FIELDS, control_shape
 from bots.live.publish import LiveUpdate, publish
 from bots.models import Bot, ControlState
 from tradingdb.lib.errors import NotFound, PermissionDenied, ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 
 
 class SecondPersonRequired(PermissionDenied):
@@ -21,7 +22,7 @@ class SecondPersonRequired(PermissionDenied):
     code = "second_person_required"
 
 
-@transaction.atomic
+@atomic_retried
 def control_set(*, scope: str, target: str, state: str, reason: str, actor: Actor) -> ControlState:
     """Set the restriction of one scope; its version grows with every call, so that bots can tell old news from new.
 

@@ -13,6 +13,8 @@ from psycopg import generators, waiting
 
 from bots.services.plan import Row, Sql
 
+# The server ends a statement after 5 seconds by itself.
+SILENCE_SECONDS = 10.0
 Session = psycopg.AsyncConnection[Row]
 
 
@@ -20,10 +22,31 @@ async def round_trip(session: Session, statements: Sequence[Sql]) -> list[list[R
     """Send statements together and return the rows of each.
 
     Raises the error of the first statement that failed, once everything was read; the connection can be used on.
+    A server that does not answer in time costs the connection.
     """
     cursors = [session.cursor() for _ in statements]
-    await session.wait(_exchange(session, cursors, statements))
+    named_before = session._prepared._prepared_idx
+    try:
+        await session.wait(_exchange(session, cursors, statements), timeout=SILENCE_SECONDS)
+    except psycopg.errors._WaitTimeout as e:
+        # Frozen, or behind a cut line: nobody knows what it still does, so nobody may use this connection again.
+        session.pgconn.finish()
+        raise psycopg.OperationalError("PostgreSQL has fallen silent") from e
+    except psycopg.Error:
+        _forget(session, named_before)
+        raise
     return [await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else [] for cursor in cursors]
+
+
+def _forget(session: Session, named_before: int) -> None:
+    """Forget the statements that were to be prepared just now: behind one that failed the server prepared none.
+
+    psycopg looks at those only that it sees for the first time. Names are never used again, so one that is there
+    after all is in nobody's way.
+    """
+    names = session._prepared._names
+    for key in [key for key, name in names.items() if int(name.rpartition(b"_")[2]) >= named_before]:
+        del names[key]
 
 
 def _exchange(

@@ -5,6 +5,7 @@ a psycopg pool, each step as one pipelined round trip. A plan decides, the shell
 """
 
 import json
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,16 +16,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
-from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from bots.ledger.content import canonical_json
 from bots.live.publish import LiveUpdate, publish
-from tradingdb.lib.errors import DomainError
+from tradingdb.lib.errors import DomainError, Unavailable
+from tradingdb.lib.retry import ATTEMPTS, is_transient, pause
 
 T = TypeVar("T")
 Row = dict[str, Any]
-ATTEMPTS = 4
 JSONB_OID = 3802
 # Types that psycopg takes as they are: nearly every parameter.
 TAKEN = frozenset({str, int, bool, Decimal, datetime, bytes, list, type(None)})
@@ -79,7 +79,8 @@ def run(make: Callable[[], Plan[Outcome]], *, using: str = "default") -> Outcome
     """Run a plan on Django's connection, in a transaction; what it changed is published after the commit.
 
     Deadlocks, races for a unique key and lost serialisations are run again, at most three times.
-    Inside an outer transaction they are the caller's, since the outer one is spoilt.
+    Inside an outer transaction they are the caller's, since the outer one is spoilt. Raises Unavailable when a change
+    made meanwhile was met every time.
     """
     nested = connections[using].in_atomic_block
     for attempt in range(1, ATTEMPTS + 1):
@@ -89,15 +90,21 @@ def run(make: Callable[[], Plan[Outcome]], *, using: str = "default") -> Outcome
                 if outcome.updates:
                     transaction.on_commit(partial(publish, outcome.updates), using=using)
             break
-        except TryAgain:
+        except TryAgain as e:
             if attempt == ATTEMPTS:
-                raise
+                raise overtaken() from e
         except (OperationalError, IntegrityError) as e:
             if nested or attempt == ATTEMPTS or not is_transient(e.__cause__):
                 raise
+            time.sleep(pause(attempt))
     if outcome.error is not None:
         raise outcome.error
     return outcome
+
+
+def overtaken() -> Unavailable:
+    """Return the 503 for a plan that met a change made meanwhile every time."""
+    return Unavailable("Too much changes here at once; send the same call again.")
 
 
 def drive(plan: Plan[T], *, using: str = "default") -> T:
@@ -131,11 +138,6 @@ def _rows(cursor: CursorWrapper, statement: Sql) -> list[Row]:
             if row[name] is not None:
                 row[name] = json.loads(row[name])
     return rows
-
-
-def is_transient(error: BaseException | None) -> bool:
-    """Whether running the same transaction again can succeed: a deadlock, or a lost race for a natural id."""
-    return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation))
 
 
 def insert(table: str, values: Mapping[str, Any], *, suffix: str = "RETURNING *") -> Sql:

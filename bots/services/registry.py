@@ -16,6 +16,7 @@ from bots.live.rows import BOT_FACTS
 from bots.models import Bot, CashFlow, ExchangeAccount
 from bots.selectors.fields import LIMITS
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 
 INITIAL_CASH_FLOW = "initial"
 # What makes it another bot.
@@ -47,7 +48,7 @@ class Registration(NamedTuple):
     is_new: bool
 
 
-@transaction.atomic
+@atomic_retried
 def bot_register(
     *,
     bot_id: str,
@@ -103,7 +104,7 @@ def _check_same(bot: Bot, identity: Mapping[str, Any]) -> None:
         raise Conflict(f"Bot {bot.bot_id} is registered with another {', '.join(different)}.", fields=different)
 
 
-@transaction.atomic
+@atomic_retried
 def bot_update(*, bot_id: str, changes: Mapping[str, Any], actor: Actor, reason: str = "") -> Bot:
     """Change names, limits or the status of a bot, and leave an audit row; the same again changes nothing.
 

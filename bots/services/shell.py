@@ -5,20 +5,23 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from bots.live.publish import LiveUpdate, apublish
 from bots.services.context import COLUMNS, BotContext, context_from
-from bots.services.pipeline import round_trip
-from bots.services.plan import ATTEMPTS, Last, Outcome, Plan, Row, Sql, TryAgain, is_transient
+from bots.services.pipeline import SILENCE_SECONDS, round_trip
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, overtaken
+from tradingdb.lib.bounds import REQUESTS, SOCKET
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.lib.errors import Unavailable, ValidationFailed
+from tradingdb.lib.gate import LANE, Bucket, Gate
+from tradingdb.lib.retry import ATTEMPTS, is_transient, pause, unavailable_of
 from tradingdb.lib.tokens import TokenRow
 
 logger = logging.getLogger(__name__)
@@ -35,10 +38,11 @@ USED = """
 """
 # Every wait has an end: a bot hears "try again" rather than nothing.
 OPTIONS = (
-    f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c statement_timeout=5s -c lock_timeout=2s"
-    " -c idle_in_transaction_session_timeout=10s -c application_name=tradingdb-lane"
+    f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c application_name=tradingdb-lane {REQUESTS.options()}"
 )
 WAIT_FOR_CONNECTION_SECONDS = 2.0
+# Not longer: the pool tries ever more seldom, and would find a server late that was away for minutes.
+RECONNECT_SECONDS = 2.0
 USE_SECONDS = 60.0
 
 
@@ -74,22 +78,26 @@ class Shell:
     """One per process and event loop: the pool, and the publisher that speaks to Redis after each commit."""
 
     def __init__(self, *, size: int) -> None:
+        self.gate = Gate("lane", size, LANE)
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
             conninfo(),
             min_size=1,
             max_size=size,
             open=False,
             timeout=WAIT_FOR_CONNECTION_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
-                "options": OPTIONS,
-                "connect_timeout": 2,
-                "prepare_threshold": 2,
+                **SOCKET,
+                **({} if settings.PGBOUNCER else {"options": OPTIONS}),
+                # PgBouncer gives every transaction another session.
+                "prepare_threshold": None if settings.PGBOUNCER else 2,
             },
             configure=_configure,
             check=None,
         )
+        self.gate.pool_stats = self._pool.get_stats
         self._updates: asyncio.Queue[Sequence[LiveUpdate]] = asyncio.Queue()
         self._publisher: asyncio.Task[None] | None = None
         self._used_at: dict[str, float] = {}
@@ -110,38 +118,44 @@ class Shell:
     async def read_key(self, prefix: str) -> Key | None:
         """Read a token and its bot; None when there is no such token."""
         try:
-            async with self._pool.connection() as session:
-                cursor = await session.execute(GUARD, {"prefix": prefix})
-                row = await cursor.fetchone()
-        except (psycopg.OperationalError, PoolTimeout) as e:
-            raise unavailable(e) from e
-        return Key(row) if row else None
+            async with self.gate.enter("keys"), self._pool.connection() as session:
+                (found,) = await round_trip(session, [Sql(GUARD, {"prefix": prefix})])
+        except psycopg.Error as e:
+            if (answer := unavailable(e)) is not None:
+                raise answer from e
+            raise
+        return Key(found[0]) if found else None
 
-    async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
+    async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]], bucket: Bucket = "facts") -> Outcome:
         """Run a plan for a bot in one transaction; what it changed is published after the commit.
 
-        Raises KeyChanged when the token was revoked or the bot edited meanwhile, Unavailable when the database cannot
-        answer in time. Deadlocks and races for an id are run again, at most three times.
+        bucket: whose connections it may use. Raises KeyChanged when the token was revoked or the bot edited meanwhile,
+        Unavailable when the database cannot answer in time or others go first, StorageFull when it has no room.
+        Deadlocks and races for an id are run again, at most three times.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                async with self._pool.connection() as session:
-                    outcome = await self._transaction(session, key, make)
-                break
-            except TryAgain:
-                if attempt == ATTEMPTS:
-                    raise
-            except psycopg.DataError as e:
-                raise ValidationFailed("A number is too large for the ledger.") from e
-            except psycopg.Error as e:
-                if is_transient(e) and attempt < ATTEMPTS:
-                    continue
-                if isinstance(e, psycopg.OperationalError):
-                    raise unavailable(e) from e
-                raise
+        async with self.gate.enter(bucket):
+            outcome = await self._attempts(key, make)
         if outcome.updates:
             self._updates.put_nowait(outcome.updates)
         return outcome
+
+    async def _attempts(self, key: Key, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._pool.connection() as session:
+                    return await self._transaction(session, key, make)
+            except TryAgain as e:
+                if attempt == ATTEMPTS:
+                    raise overtaken() from e
+            except psycopg.DataError as e:
+                raise ValidationFailed("A number is too large for the ledger.") from e
+            except psycopg.Error as e:
+                if not is_transient(e) or attempt == ATTEMPTS:
+                    if (answer := unavailable(e)) is not None:
+                        raise answer from e
+                    raise
+                await asyncio.sleep(pause(attempt))
+        raise AssertionError("every attempt returns or raises")
 
     async def _transaction(
         self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
@@ -168,11 +182,12 @@ class Shell:
         except StopIteration as stop:
             outcome: Outcome = stop.value
             if not is_last:
-                await session.execute(COMMIT.text)
+                await round_trip(session, [COMMIT])
             return outcome
         except BaseException:
             if not session.closed:
-                await session.execute("ROLLBACK")
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    await session.execute("ROLLBACK")
             raise
 
     def note_use(self, prefix: str) -> None:
@@ -186,9 +201,9 @@ class Shell:
 
     async def _note_use(self, prefix: str) -> None:
         try:
-            async with self._pool.connection() as session:
-                await session.execute(USED, {"prefix": prefix})
-        except (psycopg.Error, PoolTimeout) as e:
+            async with self.gate.enter("reads"), self._pool.connection() as session:
+                await round_trip(session, [Sql(USED, {"prefix": prefix})])
+        except (psycopg.Error, Unavailable) as e:
             logger.info("The use of a token was not noted: %s", e)
 
     async def _publish_all(self) -> None:
@@ -220,12 +235,9 @@ def conninfo() -> str:
     )
 
 
-def unavailable(error: Exception) -> Unavailable:
-    """Return the 503 for a database that does not answer in time; its own words go to the log alone."""
-    logger.warning("The database did not answer in time: %s", type(error).__name__)
-    return Unavailable("The database does not answer in time; send the same call again.")
-
-
-def pool_stats(shell: Shell) -> dict[str, Any]:
-    """Return the pool's counters, for health and metrics."""
-    return dict(shell._pool.get_stats())
+def unavailable(error: psycopg.Error) -> Unavailable | None:
+    """Return the 503 for a database that cannot do it now; its own words go to the log alone."""
+    answer = unavailable_of(error)
+    if answer is not None:
+        logger.warning("The database cannot do it now: %s", type(error).__name__)
+    return answer

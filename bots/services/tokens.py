@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from bots.errors import BotNotActive
 from bots.models import Bot, BotToken
 from tradingdb.lib import tokens
 from tradingdb.lib.errors import DomainError, NotFound, ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 from tradingdb.lib.tokens import TokenContext, TokenRow, check_token
 
 DEFAULT_DAYS = 90
@@ -37,7 +37,7 @@ class CreatedToken(NamedTuple):
     token: str
 
 
-@transaction.atomic
+@atomic_retried
 def token_create(
     *, bot_id: str, actor: Actor, scopes: Collection[str] | None = None, days: int = DEFAULT_DAYS
 ) -> CreatedToken:
@@ -80,7 +80,7 @@ def _scopes(given: Collection[str] | None) -> list[str]:
     return [scope for scope in known if scope in set(given)]
 
 
-@transaction.atomic
+@atomic_retried
 def token_revoke(*, bot_id: str, prefix: str, actor: Actor) -> BotToken:
     """Close a token for good; closing it again changes nothing. Raises NotFound."""
     row = BotToken.objects.select_for_update().filter(bot_id=bot_id, prefix=prefix).first()

@@ -11,12 +11,13 @@ from audit.services.actions import Actor
 from config_app.choices import ConfigType
 from config_app.models import BotConfiguration
 from tradingdb.lib.errors import ValidationFailed
+from tradingdb.lib.retry import atomic_retried
 
 # Space of advisory lock keys, so that other locks on the same text do not wait for these.
 LOCK = "configuration"
 
 
-@transaction.atomic
+@atomic_retried
 def configuration_activate(
     *,
     bot_id: str,

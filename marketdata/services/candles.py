@@ -9,6 +9,7 @@ from psycopg.errors import UniqueViolation
 from typing_extensions import TypedDict  # pydantic reads it, and needs this one before Python 3.12
 
 from marketdata.services.candle_rows import BadRow, Rows
+from tradingdb.lib.retry import atomic_retried
 
 STAGE = """
     CREATE TEMPORARY TABLE incoming_candles (
@@ -70,6 +71,8 @@ READ = f"""
         ORDER BY m."timestamp" {{direction}} LIMIT %(limit)s
     ) r
 """  # noqa: S608 (names come from code)
+# 100,000 rows in one statement may take longer than a request's bound on a busy server, however often they are sent.
+LONG = "SET LOCAL statement_timeout = '60s'"
 
 
 class Series(NamedTuple):
@@ -98,7 +101,7 @@ class Ingested(TypedDict):
     errors: list[RowError]
 
 
-@transaction.atomic
+@atomic_retried
 def candles_ingest(*, series: Series, rows: Rows, source: str = "exchange") -> Ingested:
     """Store candles; the same again changes nothing, other values replace the old ones."""
     inserted, updated = _store(series, rows, source) if rows.lines else (0, 0)
@@ -120,6 +123,7 @@ def _store(series: Series, rows: Rows, source: str) -> tuple[int, int]:
     bounds = {"first": min(rows.lines), "last": max(rows.lines)}
     params = series._asdict() | bounds | {"source": source}
     with connection.cursor() as cursor:
+        cursor.execute(LONG)
         cursor.execute(LOCK, series)
         cursor.execute(IS_KNOWN, params)
         if not cursor.fetchone()[0] and _append(cursor, series, rows, source):

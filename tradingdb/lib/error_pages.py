@@ -3,6 +3,7 @@
 They need no database, no session and no person: a page about a broken server must not break on it.
 """
 
+import sys
 from typing import Any
 
 from django.contrib import admin
@@ -11,9 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.utils import timezone
 
+from tradingdb.lib.retry import unavailable_of
+
 WORDS = {
     403: ("Not allowed", "This is not for your role to see or to do. An admin can change that."),
     404: ("Not found", "There is nothing at this address: it may be mistyped, or the row is gone."),
+    503: ("Not now", "The database is away, busy or full, or too much is asked at once. Try again in a moment."),
     500: ("Something broke", "It is not your doing, and nothing was half stored. The log has the details."),
 }
 FORGED = (
@@ -55,5 +59,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: an error of ours."""
-    return page(request, 500)
+    """500: an error of ours; 503 where it only means that the database cannot do it now."""
+    error = sys.exception()
+    return too_busy(request) if error is not None and unavailable_of(error) is not None else page(request, 500)
+
+
+def too_busy(request: HttpRequest) -> HttpResponse:
+    """503: nothing is wrong with the request."""
+    answer = page(request, 503)
+    answer["Retry-After"] = "1"
+    return answer

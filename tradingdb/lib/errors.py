@@ -92,7 +92,15 @@ class RateLimited(DomainError):
 
 
 class Unavailable(DomainError):
-    """A dependency cannot be reached in time; the same call may be sent again."""
+    """A dependency cannot be reached in time; the same call may be sent again after `retry_after` seconds."""
 
     code = "unavailable"
     http_status = 503
+    retry_after = 1
+
+
+class StorageFull(Unavailable):
+    """The disk of the database is full; what was acknowledged is safe, and reading goes on."""
+
+    code = "storage_full"
+    retry_after = 5

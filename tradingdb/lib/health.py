@@ -12,6 +12,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from psycopg_pool import PoolTimeout
 
+from tradingdb.lib.gate import GATES
+
 SECONDS = 2.0
 _is_migrated = False
 
@@ -22,13 +24,19 @@ async def live(request: HttpRequest) -> JsonResponse:
 
 
 async def ready(request: HttpRequest) -> JsonResponse:
-    """Each dependency by name: ok, or what is wrong with it in one word; 503 unless all are ok."""
+    """Each dependency by name: ok, or what is wrong with it in one word; 503 unless all are ok. `pools` only tells."""
     checks = {"postgresql": _database, "redis": _redis}
     states = dict(zip(checks, await asyncio.gather(*map(_within_time, checks.values())), strict=True))
     is_ready = all(state == "ok" for state in states.values())
     return JsonResponse(
-        {"status": "ok" if is_ready else "not ready", "checks": states}, status=200 if is_ready else 503
+        {"status": "ok" if is_ready else "not ready", "checks": states, "pools": pools()},
+        status=200 if is_ready else 503,
     )
+
+
+def pools() -> dict[str, Any]:
+    """Return for each door of this process what is inside, waits and was sent away, and the connections behind it."""
+    return {name: gate.stats() for name, gate in GATES.items()}
 
 
 async def _within_time(check: Callable[[], str]) -> str:

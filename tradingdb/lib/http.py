@@ -65,7 +65,7 @@ def problem_of(error: DomainError, request_id: str) -> tuple[int, Mapping[str, s
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unavailable):
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(error.retry_after)
     body = problem(
         status=error.http_status, code=error.code, detail=error.message, request_id=request_id, errors=errors, **extra
     )

@@ -27,6 +27,7 @@ environment:
   WORKERS              number of web server processes (1)
   DATABASE_URL         use this PostgreSQL and start none; BOT_DATABASE_URL defaults to it
   REDIS_URL            use this Redis and start none
+  DISK_RESERVE_MB      free room below which the embedded PostgreSQL is read-only (64; 0: never)
   TRADINGDB_PG_BIN     folder with the PostgreSQL programs to use
   TRADINGDB_REDIS_BIN  the valkey-server or redis-server to use
   UVICORN_WS           WebSocket implementation of uvicorn (bots.live.protocol:FrameProtocol)

@@ -13,6 +13,7 @@ from tradingdb.services.errors import ServiceError
 from tradingdb.services.processes import Child, Restart
 from tradingdb.services.servers import START_SECONDS, plan_servers, write_env_file
 from tradingdb.services.state import PROJECT, Lock, StateDir, port_is_free
+from tradingdb.services.storage import plan_watch
 from tradingdb.services.supervisor import Supervisor, stop_leftovers
 
 READY_SECONDS = 90.0
@@ -117,6 +118,10 @@ class Instance:
 
     def _start_servers(self, supervisor: Supervisor) -> dict[str, str]:
         servers = plan_servers(self.state, self.environ)
+        if servers.postgres is not None:
+            watch = plan_watch(self.state, servers.postgres.data, self.environ, supervisor.say)
+            watch.look()
+            supervisor.watch(watch.look)
         for child in servers.children():
             supervisor.start(child)
         supervisor.wait_for(servers.are_ready, seconds=START_SECONDS, pause=0.05, log="postgres")

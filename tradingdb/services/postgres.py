@@ -17,6 +17,7 @@ from tradingdb.services.processes import Child
 from tradingdb.services.roles import APP_ROLE, BOT_ROLE, DATABASE, assert_roles
 from tradingdb.services.secret_files import Secrets
 from tradingdb.services.state import StateDir
+from tradingdb.services.storage import READ_ONLY_FILE
 
 SUPERUSER = "postgres"
 SETTINGS = {
@@ -182,6 +183,7 @@ class Postgres:
         if self.programs.has_library("pg_stat_statements"):
             settings["shared_preload_libraries"] = "pg_stat_statements"
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
+        lines.append(f"include_if_exists = '{READ_ONLY_FILE}'\n")
         return "# Written at every start; use ALTER SYSTEM for settings of your own.\n" + "".join(lines)
 
     def _write_for_server(self, path: Path, text: str) -> None:

@@ -6,11 +6,15 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from tradingdb.lib.bounds import REQUESTS
+
 DATABASE = "tradingdb"
 APP_ROLE = "tradingdb"
 BOT_ROLE = "tradingdb_bot"
 SEARCH_PATH = ("public", "trading", "analytics", "config", "audit", "accounts", "messaging", "jobs")
 EXTENSIONS = ("pg_trgm", "btree_gin", "btree_gist", "pg_stat_statements")
+# Also on a disk so full that everybody else may only read.
+WRITING = "-c default_transaction_read_only=off"
 ATTRIBUTES = {
     # The application owns its database and makes test databases; it is no superuser.
     APP_ROLE: "LOGIN CREATEDB NOSUPERUSER NOCREATEROLE NOBYPASSRLS NOREPLICATION",
@@ -24,7 +28,7 @@ def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> 
 
     url_of: gives the superuser's URL for a database name. passwords: by role.
     """
-    with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
+    with psycopg.connect(url_of("postgres"), autocommit=True, options=WRITING) as connection:
         for role, password in passwords.items():
             _assert_role(connection, role, password)
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
@@ -33,7 +37,7 @@ def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> 
         _assert_defaults(connection, sql.SQL("DATABASE {}").format(sql.Identifier(DATABASE)))
     # Databases made later, as tests do, are copies of template1 and so have the extensions too.
     for database in ("template1", DATABASE):
-        with psycopg.connect(url_of(database), autocommit=True) as connection:
+        with psycopg.connect(url_of(database), autocommit=True, options=WRITING) as connection:
             _assert_extensions(connection)
 
 
@@ -49,7 +53,10 @@ def _assert_role(connection: psycopg.Connection, role: str, password: str) -> No
             verifier=sql.Literal(verifier),
         )
     )
-    _assert_defaults(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)))
+    target = sql.SQL("ROLE {}").format(sql.Identifier(role))
+    _assert_defaults(connection, target)
+    for name, value in REQUESTS.settings().items():
+        connection.execute(sql.SQL("ALTER {} SET {} = {}").format(target, sql.Identifier(name), sql.Literal(value)))
 
 
 def _assert_defaults(connection: psycopg.Connection, target: sql.Composable) -> None:

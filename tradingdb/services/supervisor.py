@@ -42,9 +42,10 @@ class Supervisor:
 
     def __init__(self, state: StateDir, say: Callable[[str], None]) -> None:
         self._state = state
-        self._say = say
+        self.say = say
         self._places: dict[str, _Place] = {}
         self._is_stopping = False
+        self._watches: list[Callable[[], None]] = []
         # nohup asks us to outlive the terminal; a blocked signal would reach us although it is ignored.
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
         self._watched = (STOP_REQUESTS - ignored) | {signal.SIGCHLD}
@@ -58,7 +59,7 @@ class Supervisor:
         try:
             yield
         except StopRequested:
-            self._say("stopping")
+            self.say("stopping")
         finally:
             self._stop_all()
             for process in marked(self._state.root):
@@ -70,6 +71,10 @@ class Supervisor:
         environment = {**child.environment, MARKER: str(self._state.root)}
         self._places[child.name] = _Place(replace(child, environment=environment))
         self._launch(self._places[child.name])
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call `look` with every tick, about once a second."""
+        self._watches.append(look)
 
     def run_step(self, child: Child) -> None:
         """Run a child once to its end. Raises ServiceError with the end of its log when it fails."""
@@ -111,6 +116,8 @@ class Supervisor:
             return
         if received is not None and received.si_signo in STOP_REQUESTS:
             raise StopRequested
+        for look in self._watches:
+            look()
         for place in self._places.values():
             if place.due_at is not None and place.due_at <= time.monotonic():
                 self._launch(place)
@@ -157,7 +164,7 @@ class Supervisor:
         now = time.monotonic()
         if now - place.started_at >= STEADY_SECONDS:
             place.delay = FIRST_DELAY_SECONDS
-        self._say(f"{place.child.name} {why}; starting again in {place.delay:.1f} s")
+        self.say(f"{place.child.name} {why}; starting again in {place.delay:.1f} s")
         place.due_at = now + place.delay
         place.delay = min(place.delay * 2, LONGEST_DELAY_SECONDS)
 

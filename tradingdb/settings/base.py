@@ -8,6 +8,7 @@ import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from tradingdb.lib.bounds import BOUNDS, SOCKET
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.settings import env
 from tradingdb.settings.unfold import UNFOLD as UNFOLD
@@ -36,6 +37,20 @@ BOT_DATABASE_URL = env.text(
 REDIS_URL = env.text("REDIS_URL", "", "Redis or Valkey; unset: the embedded server", secret=True)
 DB_POOL_SIZE = env.number("DB_POOL_SIZE", 8, "largest number of database connections of Django in one process", least=2)
 LANE_POOL_SIZE = env.number("LANE_POOL_SIZE", 12, "largest number of database connections of the bot lane", least=2)
+# manage.py and Celery name themselves; whatever else loads the settings gets the strictest bounds.
+PROCESS_KIND = env.one_of("PROCESS_KIND", "web", tuple(BOUNDS), "whose bounds connections to PostgreSQL have")
+PGBOUNCER = env.switch(
+    "PGBOUNCER", False, "whether DATABASE_URL leads through PgBouncer: the login roles then keep the bounds"
+)
+
+
+def startup_options(kind: str) -> str:
+    """Return what a connection of this kind of process tells PostgreSQL when it begins."""
+    told = {"search_path": ",".join(SEARCH_PATH), "timezone": "UTC", "application_name": f"tradingdb-{kind}"}
+    if kind == "command":
+        # On a full disk a person's command may write: it makes room.
+        told["default_transaction_read_only"] = "off"
+    return " ".join([*(f"-c {name}={value}" for name, value in told.items()), BOUNDS[kind].options()])
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -44,11 +59,11 @@ def _database(url: str) -> dict[str, Any]:
         ENGINE="tradingdb.db_backend",
         CONN_MAX_AGE=0,
         ATOMIC_REQUESTS=False,
+        DISABLE_SERVER_SIDE_CURSORS=PGBOUNCER,
         OPTIONS={
-            "options": f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c lock_timeout=5s"
-            " -c idle_in_transaction_session_timeout=60s",
-            "connect_timeout": 2,
-            "pool": {"min_size": 0, "max_size": DB_POOL_SIZE, "timeout": 10},
+            **SOCKET,
+            **({} if PGBOUNCER else {"options": startup_options(PROCESS_KIND)}),
+            "pool": {"min_size": 0, "max_size": DB_POOL_SIZE, "timeout": 2.0, "reconnect_timeout": 2.0},
         },
     )
     return config

@@ -1,7 +1,7 @@
 """Typed readers of the environment. Each reader records what it read, so that one command lists every setting."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -83,6 +83,17 @@ def switch(name: str, default: bool, help: str) -> bool:
         return words[raw.lower()]
 
     return _read(name, "true or false", convert, default, help)
+
+
+def one_of(name: str, default: str, choices: Collection[str], help: str) -> str:
+    """One of a few words."""
+
+    def convert(raw: str) -> str:
+        if raw not in choices:
+            raise ValueError(raw)
+        return raw
+
+    return _read(name, f"one of {', '.join(choices)}", convert, default, help)
 
 
 def listing(name: str, default: list[str], help: str) -> list[str]:

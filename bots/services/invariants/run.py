@@ -26,6 +26,9 @@ MODULE = "services.invariants"
 # One sweep at a time: a slow one must not be overtaken by the next ones.
 SWEEPING = "SELECT pg_try_advisory_xact_lock(hashtextextended('invariant sweep', 0))"
 
+# All of a large ledger takes longer than a request's bounds; a transaction that only reads keeps nobody waiting.
+LONG = "SET LOCAL statement_timeout = '240s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
 
 class Report(TypedDict):
     """One run: when, whether all is well, and what each invariant found."""
@@ -139,4 +142,5 @@ def _snapshot() -> Iterator[None]:
         if not is_nested:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute(LONG)
         yield

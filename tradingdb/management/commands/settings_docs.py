@@ -11,6 +11,7 @@ PAGE = settings.BASE_DIR / "docs" / "settings.md"
 # Read outside the Django settings: by the supervisor, before Django starts, and by the demo.
 BESIDE = {
     "CANDLES": "folder of candles that the demo replays instead of its own sample",
+    "DISK_RESERVE_MB": "free room in MiB below which the embedded PostgreSQL is read-only; 64 by default, 0 is never",
     "DJANGO_SETTINGS_MODULE": "settings module: tradingdb.settings.dev (the default), .prod or .test",
     "SPEED": "how many times faster than real the demo replays candles",
     "TRADINGDB_PG_BIN": "folder of PostgreSQL programs to use instead of the installed ones",
