@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -14,11 +15,13 @@ from tradingdb.services.state import StateDir, free_port
 
 # One round of every harm needs so many seconds, and there are at most so many a minute.
 ROUNDS_A_MINUTE = 0.6
-BREATH = 0.06
+BREATH = 0.03
 
 
 def main() -> int:
     options = arguments()
+    # A line for each fact that a bot keeps on its disk would bury the rest.
+    logging.getLogger("tradingdb_client").setLevel(logging.ERROR)
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -29,13 +32,17 @@ def main() -> int:
     instance = Running(StateDir(folder / "state"), free_port())
     try:
         instance.services("up")
+        staff_token = instance.staff("viewer")["token"]
         say(f"ready; seed {options.seed}, {options.bots} bots, {options.minutes:g} minutes; everything is in {folder}")
         stage: Stage
         with Stage.open(instance, seed=options.seed, bots=options.bots, breath=BREATH, folder=folder, say=say) as stage:
             rounds = max(1, round(options.minutes * ROUNDS_A_MINUTE))
             stage.conductor.perform(seconds=options.minutes * 60, rounds=rounds)
             say("waiting for quiet")
-            outcome = stage.end()
+            is_swept = stage.await_sweep(staff_token)
+            outcome = stage.end(staff_token)
+            if not is_swept:
+                outcome.failures.append("beat and worker do not sweep the invariants")
     finally:
         instance.services("down")
     problems = [*outcome.problems, *late_recoveries(outcome)]

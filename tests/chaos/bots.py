@@ -113,7 +113,7 @@ class BatchBot(Bot):
     def tell(self) -> None:
         with Client(self.url, self.token, timeout=TIMEOUT, retries=1, pace=PACE) as client:
             rounds = self.rounds()
-            while batch := [write for writes in islice(rounds, 3) for write in writes]:
+            while batch := [write for writes in islice(rounds, 4) for write in writes]:
                 self._deliver(client, batch)
                 time.sleep(self.breath * len(batch))
 

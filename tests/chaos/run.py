@@ -5,17 +5,20 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from tests.chaos.bots import BatchBot, Bot, PlainBot, Probe, SpoolingBot
 from tests.chaos.conductor import TARGETS, Conductor
 from tests.chaos.proxy import Fault, FaultProxy, Weather
 from tests.chaos.stories import Story, Write
 from tests.chaos.verdict import Verdict, judge
+from tests.e2e.checks import assert_all_show_the_same
 from tests.e2e.running import PATIENCE, Running
 from tradingdb.services.processes import wait_until
 
@@ -51,7 +54,7 @@ class Outcome:
         counted = {
             "acknowledged writes are lost": verdict.lost, "writes are doubled": verdict.doubled,
             "rows were never told": verdict.unknown, "figures are wrong": verdict.wrong,
-            "answers no bot should get": self.refused, "bots failed": self.failures,
+            "answers no bot should get": self.refused, "parts failed": self.failures,
             "invariants are broken": [f"{name} ({count})" for name, count in self.invariants.items()],
             "parked facts are left": ["parked"] * self.parked,
             "answers were 500": ["500"] * self.answers.get(500, 0),
@@ -113,7 +116,18 @@ class Stage:
 
         assert wait_until(are_there, PATIENCE), f"bots do not get on from {goals}"
 
-    def end(self) -> Outcome:
+    def await_sweep(self, staff_token: str) -> bool:
+        """Whether beat and worker do their work: the invariants are swept again from now on."""
+        now = datetime.now(UTC)
+
+        def is_swept() -> bool:
+            with suppress(httpx.HTTPError, ValueError, KeyError), self.instance.api(staff_token) as api:
+                return datetime.fromisoformat(api.get("/invariants").json()["at"]) > now
+            return False
+
+        return wait_until(is_swept, PATIENCE, pause=1.0)
+
+    def end(self, staff_token: str) -> Outcome:
         """Let the bots finish what they began, wait for quiet, and look at the ledger."""
         for bot in self.bots:
             bot.stop()
@@ -128,6 +142,10 @@ class Stage:
             told[bot.bot_id] += bot.told
             acknowledged[bot.bot_id] |= bot.acknowledged
         wait_until(lambda: self._parked() == 0, QUIET_SECONDS, pause=1.0)
+        try:
+            assert_all_show_the_same(self.instance, staff_token)
+        except AssertionError as error:
+            failures.append(f"API, live layer and Redis show other positions than the ledger: {str(error)[:500]}")
         report = json.loads(self.instance.call("manage.py", "verify_ledger", "--json").stdout)
         replay = self.instance.call("manage.py", "rebuild_ledger", "--check")
         return Outcome(
