@@ -8,7 +8,7 @@ N ?= 10
 ROLE ?= viewer
 MINUTES ?= 10
 SEED ?= 1
-BOTS ?= 8
+BOTS ?= 12
 PYTEST_ARGS ?= -n 2
 
 BIN := .venv/bin
@@ -74,7 +74,7 @@ bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench
 
 .PHONY: chaos
-chaos: .venv/.development ## MINUTES=10 SEED=1 BOTS=8: kill everything in turn while bots write through a bad network
+chaos: .venv/.development ## MINUTES=10 SEED=1 BOTS=12: kill everything in turn while bots write through a bad network
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --bots $(BOTS)
 
 .PHONY: clean

@@ -45,16 +45,15 @@ def main() -> int:
                 outcome.failures.append("beat and worker do not sweep the invariants")
     finally:
         instance.services("down")
-    problems = [*outcome.problems, *late_recoveries(outcome)]
-    report(outcome, problems)
-    if problems:
+    report(outcome)
+    if outcome.problems:
         sys.stdout.write(f"logs and data are left in {folder}\n")
         return 1
     shutil.rmtree(folder)
     return 0
 
 
-def report(outcome: Outcome, problems: list[str]) -> None:
+def report(outcome: Outcome) -> None:
     """Print the figures, what is wrong, and the summary as one JSON line at the end."""
     verdict = outcome.verdict
     lines = [
@@ -70,9 +69,10 @@ def report(outcome: Outcome, problems: list[str]) -> None:
             lines.append(f"{name:<11} {killed}; back after {took['p50']} s (p50), {took['p95']} (p95), {took['max']}")
     lines.append("invariants: " + (", ".join(sorted(outcome.invariants)) or "all hold"))
     lines.append("replay: " + (outcome.differences or "no difference"))
-    lines += [f"PROBLEM {problem}" for problem in problems]
+    lines += [f"LATE {late}" for late in late_recoveries(outcome)]
+    lines += [f"PROBLEM {problem}" for problem in outcome.problems]
     sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.write(json.dumps(outcome.summary() | {"ok": not problems}) + "\n")
+    sys.stdout.write(json.dumps(outcome.summary() | {"late": late_recoveries(outcome)}) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the bots write")
     parser.add_argument("--seed", type=int, default=1, help="of what the bots tell, of the harms, of the network")
-    parser.add_argument("--bots", type=int, default=8, help="how many bots write, at least 2")
+    parser.add_argument("--bots", type=int, default=12, help="how many bots write, at least 2")
     options = parser.parse_args()
     if options.bots < 2 or options.minutes <= 0:
         parser.error("at least 2 bots and a time")
