@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.run import Outcome, Stage, figures, late_recoveries
+from tests.chaos.stage import Outcome, Stage, figures, late_recoveries
 from tests.e2e.running import Running
 from tradingdb.services.state import StateDir, free_port
 

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.chaos.bots import Probe
 from tests.chaos.proxy import FaultProxy
+from tests.chaos.writers import Probe
 from tests.e2e.running import OURS, PATIENCE, Running
 from tradingdb.services.processes import wait_until
 

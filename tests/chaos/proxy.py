@@ -148,8 +148,8 @@ class FaultProxy:
                     break
         except ConnectionRefusedError:
             self.unsent += 1
-        except (OSError, EOFError, asyncio.LimitOverrunError):
-            pass  # an end died; the other one hears it below
+        except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # an end died, or we end; the other one hears it below
         finally:
             self._clients.discard(writer)
             writer.transport.abort()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.chaos.run import Stage
+from tests.chaos.stage import Stage
 from tests.e2e.checks import assert_ledger_is_clean, assert_redis_agrees
 from tests.e2e.running import OURS, Running, every_page, sign_in
 from tests.e2e.screen import open_screen

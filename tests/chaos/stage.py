@@ -13,11 +13,11 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.bots import BatchBot, Bot, PlainBot, Probe, SpoolingBot
 from tests.chaos.conductor import TARGETS, Conductor
 from tests.chaos.proxy import Fault, FaultProxy, Weather
 from tests.chaos.stories import Story, Write
 from tests.chaos.verdict import Verdict, judge
+from tests.chaos.writers import BatchBot, Bot, PlainBot, Probe, SpoolingBot
 from tests.e2e.checks import assert_all_show_the_same
 from tests.e2e.running import PATIENCE, Running
 from tradingdb.services.processes import wait_until
@@ -103,7 +103,7 @@ class Stage:
             finally:
                 probe.stop()
                 for bot in crowd:
-                    bot.stop()
+                    bot.give_up()
 
     def await_progress(self, count: int) -> None:
         """Wait until each bot has told so many writes more."""

@@ -36,10 +36,17 @@ class Bot(threading.Thread, ABC):
         self.refused: list[str] = []
         self.failure: BaseException | None = None
         self._enough = threading.Event()
+        self._is_given_up = False
 
     def stop(self) -> None:
         """Ask it to end once what it has begun is acknowledged."""
         self._enough.set()
+
+    def give_up(self) -> None:
+        """End it, whatever is left untold."""
+        self._is_given_up = True
+        self._enough.set()
+        self.join(10 * TIMEOUT)
 
     def run(self) -> None:
         try:
@@ -65,6 +72,8 @@ class Bot(threading.Thread, ABC):
             try:
                 return call()
             except (Unavailable, RateLimited):
+                if self._is_given_up:
+                    raise
                 self.unanswered += 1
                 time.sleep(PAUSE)
             except ApiError as error:
