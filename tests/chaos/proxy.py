@@ -67,7 +67,7 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._through = asyncio.Event()
         self._listener: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._serving: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
         self._stragglers: set[asyncio.Task[None]] = set()
 
     @property
@@ -121,7 +121,7 @@ class FaultProxy:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        for client in self._clients:
+        for client in self._serving.values():
             client.transport.abort()
 
     async def _settle(self) -> None:
@@ -137,7 +137,10 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry the requests of one client, one after another, over one connection to the server."""
-        self._clients.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        # The loop itself holds tasks only weakly.
+        self._serving[task] = writer
         line: _Line | None = None
         try:
             while (request := await _read_message(reader)) is not None:
@@ -151,7 +154,7 @@ class FaultProxy:
         except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass  # an end died, or we end; the other one hears it below
         finally:
-            self._clients.discard(writer)
+            del self._serving[task]
             writer.transport.abort()
             if line is not None:
                 line.cut()
