@@ -6,6 +6,9 @@ export STATE_DIR ?= $(CURDIR)/.state
 export PORT ?= 8000
 N ?= 10
 ROLE ?= viewer
+MINUTES ?= 10
+SEED ?= 1
+BOTS ?= 12
 PYTEST_ARGS ?= -n 2
 
 BIN := .venv/bin
@@ -79,6 +82,10 @@ test-fuzz: .venv/.development ## CASES=10000 SEED=n: made-up requests against th
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench
+
+.PHONY: chaos
+chaos: .venv/.development ## MINUTES=10 SEED=1 BOTS=12: kill everything in turn while bots write through a bad network
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --bots $(BOTS)
 
 .PHONY: clean
 clean: down ## stop the instance and remove what was built; the state folder stays

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bots.models import Bot, Fill, Order, Position, Trade
 from tests.bots.ledger_tools import add_fill, place
 from tests.factories import BotFactory
+from tests.reference import Execution, hold
 
 pytestmark = pytest.mark.django_db
 
@@ -96,31 +97,16 @@ def ledger(bot: Bot) -> dict[str, list[Any]]:
     }
 
 
-def exact_pnl(history: list[Deal]) -> tuple[Fraction, Fraction]:
-    """Return (signed size, realised P&L) by fractions alone, written independently of the fold."""
-    size = cost = realized = Fraction(0)
-    for deal in sorted(history, key=lambda deal: (deal.minute, f"f{deal.number:04}")):
-        quantity = Fraction(deal.quantity) * (1 if deal.side == "buy" else -1)
-        price = Fraction(deal.price)
-        if size * quantity >= 0:
-            size, cost = size + quantity, cost + quantity * price
-            continue
-        closed = min(abs(size), abs(quantity)) * (1 if quantity > 0 else -1)
-        average = cost / size
-        realized += -closed * (price - average)
-        size, cost = size + closed, cost + closed * average
-        rest = quantity - closed
-        size, cost = size + rest, cost + rest * price
-    return size, realized
-
-
 def check_against_fractions(bot: Bot, history: list[Deal]) -> None:
-    size, realized = exact_pnl(history)
+    held_by_the_book = hold(
+        Execution((deal.minute, f"f{deal.number:04}"), deal.side, Fraction(deal.price), Fraction(deal.quantity))
+        for deal in history
+    )
     open_position = Position.objects.open().filter(bot=bot).first()
     held = Decimal(0) if open_position is None else open_position.size * (1 if open_position.side == "long" else -1)
-    assert Fraction(held) == size
+    assert Fraction(held) == held_by_the_book.size
     total = sum((position.realized_pnl for position in Position.objects.filter(bot=bot)), Decimal(0))
-    assert abs(Fraction(total) - realized) < Fraction(1, 10**18)
+    assert abs(Fraction(total) - held_by_the_book.realized) < Fraction(1, 10**18)
 
 
 @given(history=deals(24), random_source=st.randoms(use_true_random=False))

@@ -1,75 +1,18 @@
 """What has to be true of a ledger, computed here from what was told, not by the project's own code."""
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterable
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from tests.e2e.running import Running, every_page
-from tests.e2e.writers import Write
 from tradingdb.services.processes import wait_until
 
-EXACT = Context(prec=160)
-ZERO = Decimal(0)
 Figures = list[tuple[Any, ...]]
 # How long Redis may say something old after it was away; a guard, as everywhere here.
 REPAIR = 30.0
 
 OPEN = "SELECT {} FROM trading.positions WHERE status IN ('open', 'partially_closed') ORDER BY position_id"
-
-
-def stored_ids(instance: Running, table: str, column: str, bot_id: str) -> list[str]:
-    """Every id a bot has in a table, as often as it stands there."""
-    rows = instance.sql(f"SELECT {column} FROM {table} WHERE bot_id = %s ORDER BY 1", bot_id)
-    return [row[0] for row in rows]
-
-
-def assert_each_write_is_there_once(instance: Running, bot_id: str, told: Iterable[Write]) -> None:
-    """Every write is stored exactly once, and nothing else is."""
-    ids: defaultdict[str, list[str]] = defaultdict(list)
-    for write in told:
-        ids[write.kind].append(write.id)
-    tables = {
-        "signal": ("trading.signals", "signal_id"),
-        "order": ("trading.orders", "order_id"),
-        "fill": ("trading.fills", "fill_id"),
-        "balance": ("trading.account_balance", "balance_id"),
-        "event": ("audit.system_events", "event_id"),
-    }
-    assert ids.keys() == tables.keys()
-    for kind, (table, column) in tables.items():
-        stored = stored_ids(instance, table, column, bot_id)
-        if kind == "event":
-            stored = [event_id for event_id in stored if event_id and event_id.startswith("e-")]
-        assert sorted(stored) == sorted(ids[kind]), kind
-
-
-def assert_money_adds_up(instance: Running, bot_id: str, told: Iterable[Write]) -> None:
-    """Sizes, fees and P&L follow from the fills that were told, by sums that do not know in which order they came."""
-    told = list(told)
-    orders = {write.id: write.body for write in told if write.kind == "order"}
-    sums: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO, ZERO])
-    filled: defaultdict[str, Decimal] = defaultdict(Decimal)
-    with localcontext(EXACT):
-        for fill in (write.body for write in told if write.kind == "fill"):
-            order = orders[fill["order_id"]]
-            quantity, price = Decimal(fill["quantity"]), Decimal(fill["price"])
-            signed = quantity if order["side"] == "buy" else -quantity
-            size, cash, fees = sums[order["symbol"]]
-            sums[order["symbol"]] = [size + signed, cash - signed * price, fees + Decimal(fill["fee"])]
-            filled[fill["order_id"]] += quantity
-
-        for symbol, (size, cash, fees) in sums.items():
-            (stored,) = instance.sql(
-                """SELECT coalesce(sum(CASE side WHEN 'long' THEN size ELSE -size END), 0),
-                    sum(realized_pnl) - sum(CASE side WHEN 'long' THEN cost_basis ELSE -cost_basis END), sum(fees)
-                FROM trading.positions WHERE bot_id = %s AND symbol = %s""",
-                bot_id, symbol,
-            )  # fmt: skip
-            assert stored == (size, cash, fees), (bot_id, symbol)
-    rows = instance.sql("SELECT order_id, filled_quantity, status FROM trading.orders WHERE bot_id = %s", bot_id)
-    assert {row[0]: row[1:] for row in rows} == {key: (quantity, "filled") for key, quantity in filled.items()}
 
 
 def assert_ledger_is_clean(instance: Running) -> None:
