@@ -12,7 +12,6 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.services.tokens import personal_token_create
-from analytics.models import PortfolioSnapshot, RiskMetrics
 from analytics.services.views import refresh_views
 from audit.models import RiskEvent
 from audit.services.actions import Actor
@@ -132,8 +131,8 @@ def desk(bot: Bot) -> None:
         bot_id=bot.bot_id, risk_type="daily_loss_limit", current_value=-600, limit_value=-500, action_taken="alert_sent"
     )
     money = {"starting_equity": 10000, "ending_equity": 10010}
-    RiskMetrics.objects.create(bot=bot, date=NOON.date(), gross_profit=10, inputs_hash="0" * 64, **money)
-    PortfolioSnapshot.objects.create(timestamp=NOON, total_equity=10010, total_balance=10000)
+    factories.RiskMetricsFactory(bot=bot, date=NOON.date(), gross_profit=10, inputs_hash="0" * 64, **money)
+    factories.PortfolioSnapshotFactory(timestamp=NOON, total_equity=10010, total_balance=10000)
     prices = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), 100)
     candle = {"symbol": "BTCUSDT", "interval": "1m", "volume": 1, **prices}
     Candle.objects.create(timestamp=NOON, **candle)
