@@ -137,6 +137,7 @@ class LifeOfABot(RuleBasedStateMachine):
         try:
             if self.agrees:
                 self.check(with_invariants=True)
+                assert ledger_rebuild(bot_id=self.bot.bot_id, check=True).differences == []
                 self.note_rounds()
         finally:
             transaction.set_rollback(True)
@@ -298,7 +299,6 @@ class LifeOfABot(RuleBasedStateMachine):
         assert not different, "\n".join(different)
         if with_invariants or self.steps % INVARIANTS_EVERY == 0:
             assert_ledger_holds()
-            assert ledger_rebuild(bot_id=self.bot.bot_id, check=True).differences == []
         self.agrees = True
 
     def note_rounds(self) -> None:
