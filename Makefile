@@ -66,6 +66,11 @@ test-postgres15: .venv/.development /usr/lib/postgresql/15/bin/postgres ## time-
 test-timescale: .venv/.development ## the same on PostgreSQL 17 with TimescaleDB from Debian trixie, in a chroot; needs root
 	$(BIN)/python -m tests.timescale_server $(BIN)/python -m pytest $(SERVER_TESTS)
 
+.PHONY: test-mutations
+test-mutations: .venv/.development ## plant bugs in the code and damage in the data, each must be found; BUGS="name name" chooses
+	$(BIN)/python -m pytest tests/mutations tests/bots/test_invariants.py tests/bots/test_rebuild.py
+	$(BIN)/python -m tests.mutations $(BUGS)
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench

@@ -20,7 +20,7 @@ from bots.ledger.fold import (
     quotient,
     trade_id_of,
 )
-from bots.ledger.orders import status_of
+from bots.ledger.orders import lacks_fills, status_of
 from bots.ledger.shapes import FILL, ORDER, POSITION, shape, trade_shape
 from bots.ledger.symbols import split_symbol
 from bots.live.publish import LiveUpdate
@@ -110,7 +110,7 @@ def seen_before(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan
             return (yield from stored_fill(bot, fill.fill_id, replayed=True))
         ((stored,),) = yield [Sql(FILL_ROW, {"bot": bot.bot_id, "id": fill.fill_id})]
         return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=shape(stored, FILL), received=fill.body))
-    if row["parked_id"] is not None and row["order_id"] is None:
+    if row["parked_id"] is not None:
         if bytes(row["parked_hash"]) == digest:
             return Outcome(200, parked_body(fill), replayed=True)
         return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=row["parked_body"], received=fill.body))
@@ -240,7 +240,7 @@ def _order_update(
     filled = EXACT.add(row["filled_quantity"], fill.quantity)
     notional = EXACT.add(row["filled_notional"], EXACT.multiply(fill.price, fill.quantity))
     status = status_of(OrderStatus(row["reported_status"]), filled=filled, quantity=row["quantity"])
-    done = {"awaiting_fills"} if status == OrderStatus.FILLED else set()
+    done = set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}
     values: dict[str, Any] = {
         "filled_quantity": filled,
         "filled_notional": notional,

@@ -186,6 +186,15 @@ def test_overfill_is_stored_flagged_and_restricts_the_bot(bot: Bot) -> None:
     assert RiskEvent.objects.filter(risk_type="overfill").count() == 2
 
 
+def test_order_filled_to_the_last_digit_is_not_overfilled(bot: Bot) -> None:
+    place(bot, "o1", "buy", "0.300000000000000001")
+    add_fill(bot, "f1", "o1", "10", "0.1", 1)
+
+    outcome = add_fill(bot, "f2", "o1", "10", "0.200000000000000001", 2)
+
+    assert (outcome.body["flags"], Order.objects.get().flags, ReconciliationCase.objects.count()) == ([], [], 0)
+
+
 def test_fill_before_its_order_is_parked_and_applied_with_it(bot: Bot) -> None:
     early = add_fill(bot, "f1", "o1", "100", "1", fee="0.25")
     again = add_fill(bot, "f1", "o1", "100", "1", fee="0.25")
@@ -229,6 +238,18 @@ def test_parked_fill_with_other_content_is_a_conflict(bot: Bot) -> None:
         add_fill(bot, "f1", "o1", "100", "2")
 
     assert ParkedFact.objects.get().body["quantity"] == "1"
+
+
+def test_parked_fill_told_again_for_a_known_order_is_a_conflict(bot: Bot) -> None:
+    place(bot, "known", "buy", "1")
+    add_fill(bot, "f1", "unknown", "100", "1")
+
+    with pytest.raises(Conflict):
+        add_fill(bot, "f1", "known", "100", "1")
+
+    # What was acknowledged first is what counts.
+    place(bot, "unknown", "buy", "1")
+    assert (Fill.objects.get().order_id, ParkedFact.objects.get().state) == ("unknown", "applied")
 
 
 def test_fill_that_arrives_late_is_folded_in_its_place(bot: Bot) -> None:

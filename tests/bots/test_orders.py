@@ -112,6 +112,15 @@ def test_order_told_to_be_filled_waits_for_its_fills(bot: Bot) -> None:
     assert (order.status, order.flags) == ("filled", [])
 
 
+def test_order_told_to_be_partly_filled_waits_for_the_first_of_its_fills(bot: Bot) -> None:
+    place(bot, "o1", "buy", "2", status="partially_filled")
+    assert (Order.objects.get().status, Order.objects.get().flags) == ("submitted", ["awaiting_fills"])
+
+    add_fill(bot, "f1", "o1", "10", "1")
+
+    assert (Order.objects.get().status, Order.objects.get().flags) == ("partially_filled", [])
+
+
 def test_same_order_again_is_a_replay_and_other_content_a_conflict(bot: Bot) -> None:
     place(bot, "o1", "buy", "1")
 
@@ -180,6 +189,17 @@ def test_reducing_admits_only_what_shrinks_a_position(bot: Bot) -> None:
         with pytest.raises(RiskRejected):
             ask(bot, order_id, side, quantity)
     assert Order.objects.get(order_id="out").status == "pending"
+
+
+def test_the_strictest_of_several_restrictions_is_in_force(bot: Bot) -> None:
+    place(bot, "in", "buy", "2")
+    add_fill(bot, "f1", "in", "100", "2")
+    halt(ControlScope.ALL, "", ControlLevel.ACTIVE)
+    halt(ControlScope.BOT, bot.bot_id, ControlLevel.HALTED)
+    halt(ControlScope.SYMBOL, "BTCUSDT", ControlLevel.REDUCING)
+
+    with pytest.raises(RiskRejected):
+        ask(bot, "out", "sell", "1")
 
 
 def test_report_under_a_halt_is_stored_and_leaves_a_risk_event(bot: Bot) -> None:

@@ -40,7 +40,7 @@ STATUS = f"""
     WHERE status <> status_by_fills OR (status = 'filled' AND filled_at IS DISTINCT FROM last_fill_at)
 """
 # What was told and taken over, one after the other, must be allowed moves, and the last of it is what the order says.
-# The first event shows what the telling came to: "filled" without a fill is submitted.
+# The first event shows what the telling came to: "filled" without a fill is submitted. What a bot told has a history.
 HISTORY = """
     WITH told AS (
         SELECT bot_id, order_id, id, to_status, lag(to_status) OVER history AS before,
@@ -58,6 +58,10 @@ HISTORY = """
         OR (t.is_last AND t.to_status <> o.reported_status
             AND NOT (t.before IS NULL AND t.to_status = 'submitted'
                 AND o.reported_status IN ('filled', 'partially_filled')))
+    UNION ALL
+    SELECT o.bot_id, o.order_id, NULL, NULL, NULL, o.reported_status
+    FROM orders o LEFT JOIN told t USING (bot_id, order_id)
+    WHERE t.id IS NULL AND o.content_hash IS NOT NULL
 """
 AVERAGE = f"""
     SELECT o.bot_id, o.order_id, o.avg_fill_price, o.filled_notional, o.filled_quantity,
