@@ -71,6 +71,11 @@ test-mutations: .venv/.development ## plant bugs in the code and damage in the d
 	$(BIN)/python -m pytest tests/mutations tests/bots/test_invariants.py tests/bots/test_rebuild.py
 	$(BIN)/python -m tests.mutations $(BUGS)
 
+.PHONY: test-fuzz
+test-fuzz: CASES ?= 10000
+test-fuzz: .venv/.development ## CASES=10000 SEED=n: made-up requests against the description, and every bad input by both doors
+	CASES=$(CASES) SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/api/test_api_fuzz.py tests/api/test_api_bad_inputs.py
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench

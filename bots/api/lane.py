@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from prometheus_client import Counter
+from pydantic import TypeAdapter, ValidationError
 
 from bots.api.operations import CALLS, Call
 from bots.live import ratelimit
@@ -22,7 +23,7 @@ from bots.services.shell import Key, KeyChanged, Shell
 from tradingdb.lib import telemetry
 from tradingdb.lib.errors import BodyTooLarge, DomainError, RateLimited, Unavailable
 from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem, problem_of
-from tradingdb.lib.schema import validated
+from tradingdb.lib.schema import Ident, failure, validated
 from tradingdb.lib.strictjson import check_content_type, check_size, parse
 from tradingdb.lib.tokens import bearer, check_token, is_bot_token
 from tradingdb.lib.tokens import parse as parse_token
@@ -38,6 +39,7 @@ BASE = "/api/v1"
 ORDER = f"{BASE}/orders/"
 ORDER_CALL = next(call for call in CALLS if call.path == "/orders/{order_id}")
 ROUTES = {(call.method, BASE + call.path): call for call in CALLS if call is not ORDER_CALL}
+IDENT: TypeAdapter[str] = TypeAdapter(Ident)
 BODY_SECONDS = 10.0
 CACHED_KEYS = 10_000
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -76,8 +78,9 @@ class Lane:
         self._keys: dict[str, Key] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            call, order_id = route(scope["method"], scope["path"])
+        # No hot call takes parameters: Django's views say what is wrong with them.
+        if scope["type"] == "http" and not scope["query_string"]:
+            call, order_id = route(scope["method"], scope["path"], scope.get("raw_path") or b"")
             if call is not None:
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
                 raw = bearer(headers.get("authorization"))
@@ -144,6 +147,8 @@ class Lane:
             self._remember(prefix, key)
             context.require(call.scope)
             if body is None:
+                if call is ORDER_CALL:
+                    check_order_id(order_id)
                 body = await read_input(call, headers, receive)
                 wait = await ratelimit.await_ms(context.bot_id, call.bucket(body))
                 if wait:
@@ -163,12 +168,25 @@ class Lane:
         self._keys[prefix] = key
 
 
-def route(method: str, path: str) -> tuple[Call | None, str]:
-    """Return the hot call of a request and the order id in its path; None for everybody else's."""
+def route(method: str, path: str, raw_path: bytes = b"") -> tuple[Call | None, str]:
+    """Return the hot call of a request and the order id in its path; None for everybody else's.
+
+    An id may hold a slash that was sent as %2F; one that was sent as it is leads elsewhere.
+    """
     call = ROUTES.get((method, path))
     if call is None and method == "PATCH" and path.startswith(ORDER) and len(path) > len(ORDER):
+        if raw_path.count(b"/") > ORDER.count("/"):
+            return None, ""
         return ORDER_CALL, path[len(ORDER) :]
     return call, ""
+
+
+def check_order_id(order_id: str) -> None:
+    """Raise ValidationFailed for an order id in the path that no order can have."""
+    try:
+        IDENT.validate_python(order_id)
+    except ValidationError as e:
+        raise failure(e, loc=("path", "order_id")) from e
 
 
 async def read_input(call: Call, headers: Mapping[str, str], receive: Receive) -> Any:

@@ -99,7 +99,15 @@ def _prices(body: inputs.PricesIn, _: str) -> MakePlan:
 
 
 def _batch(body: inputs.BatchIn, _: str) -> MakePlan:
-    return Batch([read_operation(operation) for operation in body.operations]).plan
+    operations = [read_operation(operation) for operation in body.operations]
+
+    def plan(bot: BotContext) -> Plan[Outcome]:
+        if all(operation.make is None for operation in operations):
+            # Nothing to ask the database; a plan has one step at least.
+            yield Last()
+        return (yield from Batch(operations).plan(bot))
+
+    return plan
 
 
 def read_operation(operation: inputs.OperationIn) -> Operation:

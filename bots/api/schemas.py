@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema, model_validator
 
 from bots.api.queries import Exchange, Interval
 from bots.choices import (
@@ -259,6 +259,14 @@ class NewTokenIn(StrictModel):
     days: Annotated[int, Field(strict=True, ge=1, le=MAX_DAYS)] = DEFAULT_DAYS
 
 
+# What the target of each scope looks like.
+TARGETS: dict[str, TypeAdapter[str]] = {
+    ControlScope.BOT: TypeAdapter(BotId),
+    ControlScope.SYMBOL: TypeAdapter(Symbol),
+    ControlScope.EXCHANGE: TypeAdapter(Exchange),
+}
+
+
 class ControlIn(StrictModel):
     """A restriction, or its end (ACTIVE). `target` is a bot_id, a symbol or an exchange; scope `all` has none."""
 
@@ -271,6 +279,12 @@ class ControlIn(StrictModel):
     def _target_fits(self) -> Self:
         if (self.scope == ControlScope.ALL) != (self.target is None):
             raise wrong("target", "target is needed for every scope but all")
+        if self.target is not None:
+            try:
+                TARGETS[self.scope].validate_python(self.target)
+            except ValidationError as e:
+                # A look-alike would halt nothing, and nobody would know.
+                raise wrong("target", f"target is no {self.scope} that can be") from e
         return self
 
 

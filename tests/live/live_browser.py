@@ -23,12 +23,12 @@ LIVE = "/ws/live/"
 class SocketServer:
     """uvicorn in a thread, with the sockets of the project."""
 
-    def __init__(self, app: Any, port: int = 0, ws: Any = FrameProtocol) -> None:
+    def __init__(self, app: Any, port: int = 0, ws: Any = FrameProtocol, lifespan: str = "off") -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(app, ws=ws, lifespan="off", log_level="warning", access_log=False)
+        config = uvicorn.Config(app, ws=ws, lifespan=lifespan, log_level="warning", access_log=False)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
         self.thread.start()
