@@ -330,4 +330,6 @@ def test_any_life_of_a_bot_agrees_with_the_model(db: None) -> None:
         ),
     )
 
-    assert {name for name in NOTEWORTHY if not SEEN[name]} == set()
+    if IS_LONG:
+        # A few lives need not meet everything; many do, or the rules above no longer lead there.
+        assert {name for name in NOTEWORTHY if not SEEN[name]} == set()
