@@ -186,6 +186,15 @@ def test_overfill_is_stored_flagged_and_restricts_the_bot(bot: Bot) -> None:
     assert RiskEvent.objects.filter(risk_type="overfill").count() == 2
 
 
+def test_order_filled_to_the_last_digit_is_not_overfilled(bot: Bot) -> None:
+    place(bot, "o1", "buy", "0.300000000000000001")
+    add_fill(bot, "f1", "o1", "10", "0.1", 1)
+
+    outcome = add_fill(bot, "f2", "o1", "10", "0.200000000000000001", 2)
+
+    assert (outcome.body["flags"], Order.objects.get().flags, ReconciliationCase.objects.count()) == ([], [], 0)
+
+
 def test_fill_before_its_order_is_parked_and_applied_with_it(bot: Bot) -> None:
     early = add_fill(bot, "f1", "o1", "100", "1", fee="0.25")
     again = add_fill(bot, "f1", "o1", "100", "1", fee="0.25")

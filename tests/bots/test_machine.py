@@ -39,7 +39,10 @@ from tests.ledger_checks import assert_ledger_holds
 
 pytestmark = pytest.mark.django_db
 
-IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE")
+IS_LONG = PROFILE == "long"
+# The mutation check asks whether a life fails, not which is the shortest.
+PHASES = [Phase.generate] if PROFILE == "first" else [Phase.generate, Phase.shrink]
 # All invariants are asked after every so many steps, and at the end of each life.
 INVARIANTS_EVERY = 1 if IS_LONG else 8
 BNB_RATE = Decimal("610.5")
@@ -137,6 +140,7 @@ class LifeOfABot(RuleBasedStateMachine):
         try:
             if self.agrees:
                 self.check(with_invariants=True)
+                assert ledger_rebuild(bot_id=self.bot.bot_id, check=True).differences == []
                 self.note_rounds()
         finally:
             transaction.set_rollback(True)
@@ -298,7 +302,6 @@ class LifeOfABot(RuleBasedStateMachine):
         assert not different, "\n".join(different)
         if with_invariants or self.steps % INVARIANTS_EVERY == 0:
             assert_ledger_holds()
-            assert ledger_rebuild(bot_id=self.bot.bot_id, check=True).differences == []
         self.agrees = True
 
     def note_rounds(self) -> None:
@@ -322,9 +325,11 @@ def test_any_life_of_a_bot_agrees_with_the_model(db: None) -> None:
             deadline=None,
             print_blob=True,
             report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.shrink],
+            phases=PHASES,
             suppress_health_check=list(HealthCheck),
         ),
     )
 
-    assert {name for name in NOTEWORTHY if not SEEN[name]} == set()
+    if IS_LONG:
+        # A few lives need not meet everything; many do, or the rules above no longer lead there.
+        assert {name for name in NOTEWORTHY if not SEEN[name]} == set()

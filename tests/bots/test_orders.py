@@ -191,6 +191,17 @@ def test_reducing_admits_only_what_shrinks_a_position(bot: Bot) -> None:
     assert Order.objects.get(order_id="out").status == "pending"
 
 
+def test_the_strictest_of_several_restrictions_is_in_force(bot: Bot) -> None:
+    place(bot, "in", "buy", "2")
+    add_fill(bot, "f1", "in", "100", "2")
+    halt(ControlScope.ALL, "", ControlLevel.ACTIVE)
+    halt(ControlScope.BOT, bot.bot_id, ControlLevel.HALTED)
+    halt(ControlScope.SYMBOL, "BTCUSDT", ControlLevel.REDUCING)
+
+    with pytest.raises(RiskRejected):
+        ask(bot, "out", "sell", "1")
+
+
 def test_report_under_a_halt_is_stored_and_leaves_a_risk_event(bot: Bot) -> None:
     halt(ControlScope.ALL, "", ControlLevel.HALTED)
 

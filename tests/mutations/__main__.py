@@ -48,6 +48,7 @@ class Copy:
         shutil.copytree(ROOT, self.folder, ignore=LEFT_OUT)
         databases = {name: f"{url}_mutation{number}" for name, url in servers.items() if name in DATABASE_URLS}
         self.environ = {**os.environ, **servers, **databases, "STATE_DIR": str(folder / f"state{number}")}
+        self.environ["HYPOTHESIS_PROFILE"] = "first"
 
     def run(self, tests: Sequence[str], patience: float | None = None) -> tuple[int, str]:
         """Run tests until the first failure; return pytest's status and what it said."""
