@@ -263,9 +263,12 @@ AFTERWARDS = (
         "analytics/metrics/trades.py", '(pnl, "net_pnl") > 0]', '(pnl, "net_pnl") >= 0]', METRICS,
     ),
     Planted(
-        "day_of_entry", "Trades count on the day on which they were opened.",
-        "analytics/services/risk_metrics.py", "key=lambda trade: trade.exit_time)",
-        "key=lambda trade: trade.entry_time)", METRICS,
+        "day_of_entry",
+        "A day counts the trades that were opened on it.",
+        "analytics/metrics/canonical.py",
+        "[trade for trade in facts.trades if trade.exit_time >= facts.begins_at]",
+        "[trade for trade in facts.trades if trade.entry_time >= facts.begins_at]",
+        INVARIANTS,
     ),
 )  # fmt: skip
 
