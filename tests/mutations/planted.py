@@ -95,8 +95,12 @@ FACTS_ONCE = (
         "bots/ledger/content.py", "return plain(value)", "return str(value)", FILLS,
     ),
     Planted(
-        "zone_is_content", "The same moment in another time zone is other content.",
-        "bots/ledger/content.py", "return stamp(value)", "return value.isoformat()", MACHINE + FILLS,
+        "news_without_its_order",
+        "The same news of two orders that are not known yet counts as one.",
+        "bots/services/orders.py",
+        'content_hash({**news.body, "order_id": news.order_id})',
+        "content_hash(news.body)",
+        ORDERS,
     ),
     Planted(
         "execution_twice", "An execution is not looked for under other fill ids.",
