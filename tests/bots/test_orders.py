@@ -101,6 +101,15 @@ def test_news_before_its_order_is_parked_and_applied_with_it(bot: Bot) -> None:
     assert (order.status, order.exchange_order_id, ParkedFact.objects.get().state) == ("submitted", "x1", "applied")
 
 
+def test_the_same_news_of_two_unknown_orders_waits_for_both(bot: Bot) -> None:
+    answers = [tell(bot, order_id, status="cancelled", at=at(1)) for order_id in ("o1", "o2", "o1")]
+
+    assert [(answer.status, answer.replayed) for answer in answers] == [(202, False), (202, False), (200, True)]
+    for order_id in ("o1", "o2"):
+        place(bot, order_id, "buy", "1")
+    assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
+
+
 def test_order_told_to_be_filled_waits_for_its_fills(bot: Bot) -> None:
     place(bot, "o1", "buy", "1", status="filled")
 

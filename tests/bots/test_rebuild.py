@@ -72,6 +72,10 @@ CORRUPTIONS = {
         INSERT INTO positions (bot_id, position_id, symbol, side, size, quantity, avg_entry_price, opening_fill_id)
         SELECT bot_id, 'pos_invented', 'LTCUSDT', 'long', 1, 1, 1, 'x' FROM bots WHERE {RICH}
     """,
+    "invented position without any fill": f"""
+        INSERT INTO positions (bot_id, position_id, symbol, side, size, quantity, avg_entry_price)
+        SELECT bot_id, 'pos_invented', 'LTCUSDT', 'long', 1, 1, 1 FROM bots WHERE {RICH}
+    """,
     "invented trade": f"""
         INSERT INTO trades (bot_id, trade_id, symbol, side, quantity, entry_price, position_size_usd, entry_time)
         SELECT bot_id, 'trd_invented', 'BTCUSDT', 'long', 1, 1, 1, now() FROM bots WHERE {RICH}

@@ -95,8 +95,12 @@ FACTS_ONCE = (
         "bots/ledger/content.py", "return plain(value)", "return str(value)", FILLS,
     ),
     Planted(
-        "zone_is_content", "The same moment in another time zone is other content.",
-        "bots/ledger/content.py", "return stamp(value)", "return value.isoformat()", MACHINE + FILLS,
+        "news_without_its_order",
+        "The same news of two orders that are not known yet counts as one.",
+        "bots/services/orders.py",
+        'content_hash({**news.body, "order_id": news.order_id})',
+        "content_hash(news.body)",
+        ORDERS,
     ),
     Planted(
         "execution_twice", "An execution is not looked for under other fill ids.",
@@ -263,9 +267,12 @@ AFTERWARDS = (
         "analytics/metrics/trades.py", '(pnl, "net_pnl") > 0]', '(pnl, "net_pnl") >= 0]', METRICS,
     ),
     Planted(
-        "day_of_entry", "Trades count on the day on which they were opened.",
-        "analytics/services/risk_metrics.py", "key=lambda trade: trade.exit_time)",
-        "key=lambda trade: trade.entry_time)", METRICS,
+        "day_of_entry",
+        "A day counts the trades that were opened on it.",
+        "analytics/metrics/canonical.py",
+        "[trade for trade in facts.trades if trade.exit_time >= facts.begins_at]",
+        "[trade for trade in facts.trades if trade.entry_time >= facts.begins_at]",
+        INVARIANTS,
     ),
 )  # fmt: skip
 
