@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -27,9 +26,9 @@ from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
 from bots.services.breaches import breach
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
+from bots.services.context import BotContext, run_for
 from bots.services.locks import lock_order, lock_symbol_of_order
-from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update
 from bots.services.refold import refold
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
@@ -115,11 +114,13 @@ def seen_before(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan
             return Outcome(200, parked_body(fill), replayed=True)
         return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=row["parked_body"], received=fill.body))
     if row["execution_fill_id"] is not None:
+        # Empty: another bot of the account has it, of which this one hears no more.
         other = row["execution_fill_id"]
+        named, stored_as = (f" as fill {other}", {"stored_as": other}) if other else ("", {})
         error = DuplicateExecution(
-            f"Execution {fill.exchange_trade_id} is already stored as fill {other}.", id=fill.fill_id, stored_as=other
+            f"Execution {fill.exchange_trade_id} is already stored{named}.", id=fill.fill_id, **stored_as
         )
-        stored_body = {"fill_id": other, "exchange_trade_id": fill.exchange_trade_id}
+        stored_body = {"exchange_trade_id": fill.exchange_trade_id} | ({"fill_id": other} if other else {})
         kind = FactKind.FILL
         return (yield from conflict(bot, kind, fill.fill_id, stored=stored_body, received=fill.body, error=error))
     return None
@@ -344,4 +345,4 @@ def order_add_fill(*, bot_id: str, fill: NewFill) -> Outcome:
 
     Raises NotFound for an unknown bot, Conflict when the id stands for other content.
     """
-    return run(partial(record_fill, bot_context(bot_id), fill))
+    return run_for(bot_id, lambda bot: record_fill(bot, fill))

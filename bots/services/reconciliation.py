@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 from django.utils import timezone
@@ -14,8 +14,8 @@ from bots.ledger.fold import EXACT
 from bots.ledger.shapes import plain, shape, stamp
 from bots.selectors.fields import CASE
 from bots.services.breaches import open_case
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Outcome, Plan, Row, Sql, run
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Outcome, Plan, Row, Sql
 
 ZERO = Decimal(0)
 # A bot that counts in floats cannot tell sizes closer than this share apart.
@@ -106,4 +106,4 @@ def _words(signed: Decimal) -> dict[str, str]:
 
 def positions_report(*, bot_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
     """Compare what a bot reports with what its fills say. Raises NotFound."""
-    return run(partial(compare_positions, bot_context(bot_id), positions, as_of))
+    return run_for(bot_id, lambda bot: compare_positions(bot, positions, as_of))

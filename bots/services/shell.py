@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 BEGIN = Sql("BEGIN", {})
 COMMIT = Sql("COMMIT", {})
+# Both end with the transaction: no plain SET, which would reach the next client of a shared session.
+FOR_BOT = "SELECT set_config('app.bot_id', %(bot)s, true)"
+FOR_CALLER = "SELECT set_config('app.bot_id', coalesce(bot_of_token(%(prefix)s), ''), true)"
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
     FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
@@ -85,7 +89,7 @@ class Shell:
                 "row_factory": dict_row,
                 "options": OPTIONS,
                 "connect_timeout": 2,
-                "prepare_threshold": 2,
+                "prepare_threshold": 2 if settings.LANE_PREPARES else None,
             },
             configure=_configure,
             check=None,
@@ -111,11 +115,11 @@ class Shell:
         """Read a token and its bot; None when there is no such token."""
         try:
             async with self._pool.connection() as session:
-                cursor = await session.execute(GUARD, {"prefix": prefix})
-                row = await cursor.fetchone()
+                asked = {"prefix": prefix}
+                _, _, rows, _ = await round_trip(session, [BEGIN, Sql(FOR_CALLER, asked), Sql(GUARD, asked), COMMIT])
         except (psycopg.OperationalError, PoolTimeout) as e:
             raise unavailable(e) from e
-        return Key(row) if row else None
+        return Key(rows[0]) if rows else None
 
     async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
         """Run a plan for a bot in one transaction; what it changed is published after the commit.
@@ -147,14 +151,14 @@ class Shell:
         self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
     ) -> Outcome:
         plan = make(key.bot)
-        guard = Sql(GUARD, {"prefix": key.row["prefix"]})
+        opening = [BEGIN, Sql(FOR_BOT, {"bot": key.row["bot_id"]}), Sql(GUARD, {"prefix": key.row["prefix"]})]
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await round_trip(session, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
-            if rows[1] != [key.row]:
+            rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            if rows[2] != [key.row]:
                 raise KeyChanged
-            rows = rows[2 : 2 + len(step)]
+            rows = rows[3 : 3 + len(step)]
             while True:
                 try:
                     step = plan.send(rows)
@@ -187,7 +191,8 @@ class Shell:
     async def _note_use(self, prefix: str) -> None:
         try:
             async with self._pool.connection() as session:
-                await session.execute(USED, {"prefix": prefix})
+                asked = {"prefix": prefix}
+                await round_trip(session, [BEGIN, Sql(FOR_CALLER, asked), Sql(USED, asked), COMMIT])
         except (psycopg.Error, PoolTimeout) as e:
             logger.info("The use of a token was not noted: %s", e)
 
@@ -209,14 +214,14 @@ async def _configure(session: psycopg.AsyncConnection[Row]) -> None:
 
 
 def conninfo() -> str:
-    """Return where Django's own connections go, in tests the test database."""
-    database = connection.settings_dict
+    """Return where the lane's connections go: as the bots' login, to the database that Django is in, also in tests."""
+    login = settings.BOT_DATABASE
     return make_conninfo(
-        dbname=database["NAME"],
-        user=database["USER"] or None,
-        password=database["PASSWORD"] or None,
-        host=database["HOST"] or None,
-        port=database["PORT"] or None,
+        dbname=login.get("NAME") or connection.settings_dict["NAME"],
+        user=login["USER"] or None,
+        password=login["PASSWORD"] or None,
+        host=login["HOST"] or None,
+        port=login["PORT"] or None,
     )
 
 

@@ -27,6 +27,8 @@ def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> 
     with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
         for role, password in passwords.items():
             _assert_role(connection, role, password)
+        # The application may act as a bot, for one transaction: under Django bots are served on its own connection.
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(BOT_ROLE), sql.Identifier(APP_ROLE)))
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
             names = (sql.Identifier(DATABASE), sql.Identifier(APP_ROLE))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
