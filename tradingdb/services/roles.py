@@ -32,8 +32,8 @@ def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> 
         # The application may act as a bot, for one transaction: under Django bots are served on its own connection.
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(BOT_ROLE), sql.Identifier(APP_ROLE)))
         for name, bound in BOUNDS.items():
-            names = (sql.Identifier(BOT_ROLE), sql.Identifier(name), sql.Literal(bound))
-            connection.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(*names))
+            parts = (sql.Identifier(BOT_ROLE), sql.Identifier(name), sql.Literal(bound))
+            connection.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(*parts))
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
             names = (sql.Identifier(DATABASE), sql.Identifier(APP_ROLE))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
