@@ -1,130 +1,27 @@
 """What a bot's login can do by SQL: its own rows and nothing else, whatever it sends."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.db import connection, transaction
-from psycopg import errors, sql
-from pytest_django.plugin import DjangoDbBlocker
+from psycopg import errors
 
-from audit.models import RiskEvent
-from audit.services.actions import SYSTEM
-from bots.models import ControlState, Fill
-from bots.services.rights import TABLES, Grant, grant_bot_rights, held_grants
-from bots.services.scope import bot_scope
-from bots.services.shell import OPTIONS, conninfo
-from bots.services.tokens import token_create
-from tests.bots.ledger_tools import add_fill, place
-from tests.bots.rich_ledger import build_rich_ledger, execute
-from tests.factories import BotFactory, RiskMetricsFactory, TradeReviewFactory
+from bots.models import Fill
+from bots.services.rights import TABLES
+from tests.bots.bots_world import (
+    RELATIONS,
+    Session,
+    World,
+    connection_as_owner,
+    copied,
+    readable,
+    refused,
+    seen,
+    session,
+    tell,
+    world,
+)
 from tradingdb.lib.db import SEARCH_PATH
 
-Session = psycopg.Connection[Any]
-POLICIES = """
-    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relrowsecurity AND n.nspname = ANY (%s) AND EXISTS (
-        SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'bot_id' AND NOT a.attisdropped)
-"""
-RELATIONS = """
-    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
-        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-"""
-
-
-class World(NamedTuple):
-    """Bots with rows in every table: two on accounts of their own, and one that shares the first one's account."""
-
-    bots: tuple[str, ...]
-    # How many rows of each table each bot has, as the owner counts them.
-    rows: dict[str, dict[str, int]]
-    prefixes: dict[str, str]
-
-    def others(self, bot_id: str) -> list[str]:
-        return [other for other in self.bots if other != bot_id]
-
-
-@pytest.fixture(scope="module")
-def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    assert settings.BOT_ROLE, "these tests need a login of the bots' own: set BOT_DATABASE_URL"
-    with django_db_blocker.unblock():
-        try:
-            yield build_world()
-        finally:
-            call_command("flush", interactive=False, verbosity=0)
-
-
-def build_world() -> World:
-    rich, plain = build_rich_ledger()
-    beside = BotFactory(account=rich.account)
-    prefixes = {}
-    for bot in (rich, plain, beside):
-        place(bot, "rls-order", "buy", "1")
-        add_fill(bot, "rls-fill", "rls-order", "100", "1", 5000, exchange_trade_id=f"rls-{bot.bot_id}")
-        TradeReviewFactory(bot=bot, trade=bot.trades.filter(exit_time__isnull=True).first())
-        RiskEvent.objects.create(
-            bot_id=bot.bot_id,
-            risk_type="overfill",
-            current_value=1,
-            limit_value=0,
-            action_taken="manual_review_required",
-        )
-        prefixes[bot.bot_id] = token_create(bot_id=bot.bot_id, actor=SYSTEM).row.prefix
-    RiskMetricsFactory(bot=beside)
-    names = tuple(bot.bot_id for bot in (rich, plain, beside))
-    with connection.cursor() as cursor:
-        cursor.execute(POLICIES, [list(SEARCH_PATH)])
-        tables = [row[0] for row in cursor.fetchall()]
-        rows = {}
-        for table in tables:
-            cursor.execute(f"SELECT bot_id, count(*) FROM {table} GROUP BY bot_id")
-            rows[table] = dict(cursor.fetchall())
-    return World(names, rows, prefixes)
-
-
-@pytest.fixture
-def session(world: World) -> Iterator[Session]:
-    """A connection as the bots' role, with the lane's options."""
-    with psycopg.connect(conninfo(), options=OPTIONS, autocommit=True) as opened:
-        yield opened
-
-
-def tell(session: Session, bot_id: str | None) -> None:
-    """Name the bot for the rest of the transaction, as the lane does; None names nobody."""
-    if bot_id is not None:
-        session.execute("SELECT set_config('app.bot_id', %s, true)", [bot_id])
-
-
-def refused(session: Session, statement: Any, bot_id: str | None) -> None:
-    """Assert that a statement is refused for lack of rights: 42501."""
-    with pytest.raises(errors.InsufficientPrivilege), session.transaction():
-        tell(session, bot_id)
-        session.execute(statement)
-
-
-def seen(session: Session, table: str, where: str = "true") -> list[Any]:
-    return [row[0] for row in session.execute(f"SELECT bot_id FROM {table} WHERE {where}")]
-
-
-def readable(world: World) -> list[str]:
-    """The tables with a bot_id that a bot may read."""
-    return [table for table in world.rows if TABLES[table].reads is None or "bot_id" in TABLES[table].reads]
-
-
-def copied(table: str, bot_id: str, session: Session) -> sql.Composed:
-    """An INSERT of one of the visible rows once more, in the name of `bot_id`."""
-    columns = [grant[0] for grant in session.execute(
-        "SELECT column_name FROM information_schema.column_privileges WHERE table_schema || '.' || table_name = %s "
-        "AND grantee = current_user AND privilege_type = 'INSERT' AND column_name <> 'bot_id'", [table]
-    )]  # fmt: skip
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("INSERT INTO {table} (bot_id, {names}) SELECT {bot}, {names} FROM {table} LIMIT 1").format(
-        table=sql.Identifier(*table.split(".")), names=names, bot=sql.Literal(bot_id)
-    )
+__all__ = ["session", "world"]
 
 
 def test_world_has_rows_in_every_table(world: World) -> None:
@@ -221,14 +118,6 @@ def test_no_bot_changes_or_removes_rows_of_another(world: World, session: Sessio
     with connection_as_owner() as owner:
         for table, rows in world.rows.items():
             assert dict(owner.execute(f"SELECT bot_id, count(*) FROM {table} GROUP BY bot_id").fetchall()) == rows
-
-
-def connection_as_owner() -> Session:
-    """A connection as the application."""
-    return psycopg.connect(
-        **{key: connection.get_connection_params()[key] for key in ("dbname", "user", "password", "host", "port")},
-        options=OPTIONS, autocommit=True,
-    )  # fmt: skip
 
 
 OUTSIDE = [
@@ -428,98 +317,21 @@ class TestFunctions:
         }
 
 
-@pytest.mark.django_db
-class TestScope:
-    """Django's own path: the same rules for one transaction, or for a part of one."""
-
-    def test_scope_narrows_and_ends(self, ledger_holds: None) -> None:
-        one, other = BotFactory(), BotFactory()
-        for bot in (one, other):
-            place(bot, "o", "buy", "1")
-            add_fill(bot, "f", "o", "1", "1")
-
-        with bot_scope(one.bot_id):
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT current_user, current_setting('app.bot_id')")
-                assert cursor.fetchone() == (settings.BOT_ROLE, one.bot_id)
-            assert {fill.bot_id for fill in Fill.objects.all()} == {one.bot_id}
-            with bot_scope(other.bot_id):
-                assert {fill.bot_id for fill in Fill.objects.all()} == {other.bot_id}
-            assert {fill.bot_id for fill in Fill.objects.all()} == {one.bot_id}
-        assert Fill.objects.count() == 2
-        with pytest.raises(KeyError), bot_scope(one.bot_id):
-            raise KeyError
-        assert Fill.objects.count() == 2
-
-    def test_services_act_as_their_bot(self) -> None:
-        bot = BotFactory()
-        place(bot, "o", "buy", "1")
-        execute(f'REVOKE INSERT (fill_id) ON trading.fills FROM "{settings.BOT_ROLE}"')
-
-        with pytest.raises(Exception, match="permission denied"), transaction.atomic():
-            add_fill(bot, "f", "o", "1", "1")
-
-    def test_execution_of_another_bot_is_named_to_nobody(self, ledger_holds: None) -> None:
-        one = BotFactory()
-        beside, elsewhere = BotFactory(account=one.account), BotFactory()
-        for bot in (one, beside, elsewhere):
-            place(bot, "o", "buy", "1")
-        add_fill(one, "secret-name", "o", "1", "1", exchange_trade_id="t1")
-
-        with pytest.raises(Exception, match="Execution t1 is already stored.$") as refusal:
-            add_fill(beside, "f", "o", "1", "1", exchange_trade_id="t1")
-        assert "secret-name" not in repr(vars(refusal.value))
-        with pytest.raises(Exception, match="stored as fill secret-name"):
-            add_fill(one, "f", "o", "1", "1", exchange_trade_id="t1")
-        assert add_fill(elsewhere, "f", "o", "1", "1", exchange_trade_id="t1").status == 201
+def test_a_login_has_no_role_to_go_back_to(world: World, session: Session) -> None:
+    with session.transaction():
+        tell(session, world.bots[0])
+        session.execute("RESET ROLE")
+        session.execute("RESET SESSION AUTHORIZATION")
+        assert session.execute("SELECT current_user").fetchone() == (settings.BOT_ROLE,)
+        assert set(seen(session, "fills")) == {world.bots[0]}
 
 
-@pytest.mark.django_db
-class TestRights:
-    """The list of rights is what the database has, and stays so."""
-
-    def test_nothing_is_left_to_do_after_migrate(self) -> None:
-        assert grant_bot_rights() == []
-
-    def test_stray_and_missing_rights_are_put_right(self) -> None:
-        role = settings.BOT_ROLE
-        execute(
-            f'GRANT SELECT ON config.api_keys TO "{role}"',
-            f'GRANT UPDATE (price) ON trading.fills TO "{role}"',
-            f'REVOKE INSERT (price) ON trading.fills FROM "{role}"',
-            f'GRANT SELECT ON analytics.daily_performance_summary TO "{role}"',
-        )
-
-        changed = grant_bot_rights()
-
-        assert changed == sorted([
-            Grant("TABLE", "analytics.daily_performance_summary", "", "SELECT"),
-            Grant("TABLE", "config.api_keys", "", "SELECT"),
-            Grant("TABLE", "trading.fills", "price", "INSERT"),
-            Grant("TABLE", "trading.fills", "price", "UPDATE"),
+def test_a_role_that_was_taken_can_be_put_down(world: World) -> None:
+    """Why the lane has a login of its own: an injected RESET ROLE is the owner again."""
+    with connection_as_owner() as owner, owner.transaction():
+        owner.execute("SELECT set_config('app.bot_id', %s, true), set_config('role', %s, true)", [
+            world.bots[0], settings.BOT_ROLE,
         ])  # fmt: skip
-        assert grant_bot_rights() == []
-        with connection.cursor() as cursor:
-            held = held_grants(cursor)
-        assert Grant("TABLE", "trading.fills", "price", "INSERT") in held
-        assert Grant("TABLE", "trading.fills", "price", "UPDATE") not in held
-
-    def test_without_a_role_of_the_bots_nothing_happens(self, settings: Any) -> None:
-        settings.BOT_ROLE = None
-
-        assert grant_bot_rights() is None
-        bot = BotFactory()
-        with bot_scope(bot.bot_id), connection.cursor() as cursor:
-            cursor.execute("SELECT current_user = session_user, current_setting('app.bot_id')")
-            assert cursor.fetchone() == (True, bot.bot_id)
-
-
-@pytest.mark.django_db
-def test_a_breach_restricts_the_bot_under_its_own_rights(ledger_holds: None) -> None:
-    bot = BotFactory()
-    place(bot, "o", "buy", "1")
-
-    add_fill(bot, "f1", "o", "1", "2")
-    add_fill(bot, "f2", "o", "1", "2")
-
-    assert ControlState.objects.get(scope="bot", target=bot.bot_id).state == "REDUCING"
+        assert set(seen(owner, "fills")) == {world.bots[0]}
+        owner.execute("RESET ROLE")
+        assert set(seen(owner, "fills")) == {*world.bots}

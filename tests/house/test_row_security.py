@@ -1,5 +1,7 @@
 """Row security and the bots' rights leave no table out."""
 
+import re
+
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -95,3 +97,15 @@ def test_bots_have_no_right_on_any_view() -> None:
     )
 
     assert views == []
+
+
+def test_no_code_sets_anything_for_longer_than_its_transaction() -> None:
+    """A plain SET would reach the next client of a session that a pooler shares."""
+    plain = re.compile(
+        r"""["'(]\s*SET\s+(?!LOCAL\b|CONSTRAINTS\b|TRANSACTION\b)[\w."]+\s*(?:=|\bTO\b)|set_config\([^)]*false"""
+    )
+    roots = ("accounts", "analytics", "audit", "bots", "config_app", "jobs", "marketdata", "notifications", "tradingdb")
+    files = [file for root in roots for file in (settings.BASE_DIR / root).rglob("*.py")]
+
+    assert len(files) > 300
+    assert [str(file) for file in files if plain.search(file.read_text())] == []
