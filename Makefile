@@ -54,7 +54,7 @@ check: .venv/.development ## style, types, imports, migrations, templates
 	$(BIN)/djlint --check --lint templates
 
 .PHONY: test
-test: check chromium ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
+test: check chromium pgbouncer ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What must hold on every kind of server; `make test` runs it on the embedded PostgreSQL 18.
@@ -102,6 +102,19 @@ chromium:
 	fi; \
 	if find_chromium >/dev/null; then exit 0; fi; \
 	echo "Chromium is missing; install it (Debian: apt-get install chromium) for the browser tests." >&2; \
+	[ "$$CI" != true ]
+
+# The row security of bots is tried through a pooler in transaction mode, which an installation may have in between.
+.PHONY: pgbouncer
+pgbouncer:
+	@find_pgbouncer() { PATH="$$PATH:/usr/sbin" command -v pgbouncer; }; \
+	if find_pgbouncer >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing pgbouncer for the tests" >&2; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >&2; \
+	fi; \
+	if find_pgbouncer >/dev/null; then exit 0; fi; \
+	echo "PgBouncer is missing; install it (Debian: apt-get install pgbouncer) for the tests of row security." >&2; \
 	[ "$$CI" != true ]
 
 /usr/lib/postgresql/15/bin/postgres:

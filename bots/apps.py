@@ -1,8 +1,22 @@
 """The ledger: bots, signals, orders, fills, positions, trades, balances."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class BotsConfig(AppConfig):
     name = "bots"
     verbose_name = "Trading"
+
+    def ready(self) -> None:
+        """Give the bots' role its rights whenever tables may have changed."""
+        post_migrate.connect(grant_rights, sender=self)
+
+
+def grant_rights(*, using: str, **_: Any) -> None:
+    """Take post_migrate, which is sent when every migration of every app has run."""
+    from bots.services.rights import grant_bot_rights
+
+    grant_bot_rights(using=using)

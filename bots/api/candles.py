@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from bots.api.answers import answer, errors, json_text
 from bots.api.auth import for_bots, for_readers
 from bots.api.queries import CandlesQuery, SeriesQuery
+from bots.api.reads import scope_of
 from bots.api.routers import bots as router
 from bots.api.schemas import CandlesIn, SeriesIn
 from bots.choices import TokenScope
@@ -46,7 +47,8 @@ BODY: dict[str, Any] = {
 def get_candles(request: HttpRequest, query: Query[CandlesQuery]) -> HttpResponse:
     """Candles of one series, oldest first."""
     series = Series(query.exchange, query.symbol, query.interval)
-    return json_text(candles_json(series=series, start=query.start, end=query.end, limit=query.limit))
+    with scope_of(request):
+        return json_text(candles_json(series=series, start=query.start, end=query.end, limit=query.limit))
 
 
 @router.post(

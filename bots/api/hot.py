@@ -5,7 +5,6 @@ where there is no lane (tests, WSGI). Bodies, plans and answers are the same.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -18,8 +17,7 @@ from bots.api.auth import for_bots, keep_to_limit
 from bots.api.operations import CALLS, Call
 from bots.api.routers import bots as router
 from bots.choices import ControlLevel
-from bots.services.context import bot_context
-from bots.services.plan import run
+from bots.services.context import run_for
 from tradingdb.lib.schema import Ident
 
 Body = dict[int, Any]
@@ -135,7 +133,7 @@ def respond(call: Call, request: HttpRequest, body: Any, order_id: str = "") -> 
     """Run a hot call for the bot at the door, as the lane does."""
     bot_id: str = request.auth.bot_id  # type: ignore[attr-defined]
     keep_to_limit(bot_id, call.bucket(body))
-    outcome = run(partial(call.plan(body, order_id), bot_context(bot_id)))
+    outcome = run_for(bot_id, call.plan(body, order_id))
     return answer(outcome.body, status=outcome.status, replayed=outcome.replayed)
 
 

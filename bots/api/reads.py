@@ -1,5 +1,6 @@
 """What a bot reads of its own rows, and staff of everybody's."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,7 @@ from bots.ledger.shapes import stamp
 from bots.selectors import lists
 from bots.selectors.bots import bot_get, bot_row
 from bots.selectors.lists import Listing
+from bots.services.scope import bot_scope
 from config_app.choices import ConfigType
 from config_app.services.configurations import active_configurations
 from tradingdb.lib.schema import failure_of
@@ -48,19 +50,27 @@ def caller_bot(request: HttpRequest, bot_id: str | None) -> str | None:
     return caller.bot_id if isinstance(caller, TokenContext) else bot_id
 
 
+def scope_of(request: HttpRequest) -> AbstractContextManager[None]:
+    """Return what the caller's reads run in: for a bot, row security with its own rows; for staff, nothing."""
+    caller = request.auth  # type: ignore[attr-defined]
+    return bot_scope(caller.bot_id) if isinstance(caller, TokenContext) else nullcontext()
+
+
 def page(request: HttpRequest, listing: Listing, query: PageQuery) -> HttpResponse:
     """Answer with one page of a list."""
     given = query.model_dump(exclude={"limit", "cursor"})
     if "bot_id" in given:
         given["bot_id"] = caller_bot(request, given["bot_id"])
-    return answer(page_of(listing, given, query))
+    with scope_of(request):
+        return answer(page_of(listing, given, query))
 
 
 @router.get("/me", auth=for_bots(TokenScope.READ, "reads"), response={200: MeOut, **errors()})
 def get_me(request: HttpRequest) -> HttpResponse:
     """The bot this token belongs to: its status, limits and scopes."""
     caller: TokenContext = request.auth  # type: ignore[attr-defined]
-    row = bot_row(bot_get(caller.bot_id), timezone.now())
+    with scope_of(request):
+        row = bot_row(bot_get(caller.bot_id), timezone.now())
     return answer(row | {"scopes": sorted(caller.scopes), "expires_at": stamp(caller.expires_at)})
 
 
@@ -70,8 +80,9 @@ def get_config(request: HttpRequest, query: Query[queries.ConfigQuery]) -> HttpR
     bot_id = caller_bot(request, query.bot_id)
     if bot_id is None:
         raise failure_of([(("query", "bot_id"), "is needed from staff")])
-    bot_get(bot_id)
-    return answer(active_configurations(bot_id))
+    with scope_of(request):
+        bot_get(bot_id)
+        return answer(active_configurations(bot_id))
 
 
 SignalPage, OrderPage = rows.page_model(rows.SignalOut), rows.page_model(rows.OrderOut)

@@ -1,6 +1,5 @@
 """Balances, and the cash flows that come with deposits and withdrawals."""
 
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -13,8 +12,8 @@ from bots.ledger.shapes import BALANCE, plain, shape
 from bots.live.publish import LiveUpdate
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Last, Outcome, Plan, Sql, insert, run
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Last, Outcome, Plan, Sql, insert
 
 BALANCE_ROW = """
     SELECT * FROM account_balance WHERE bot_id = %(bot)s AND balance_id = %(id)s AND "timestamp" = %(at)s
@@ -112,4 +111,4 @@ def _repeat(bot: BotContext, balance: NewBalance, digest: bytes) -> Plan[Outcome
 
 def balance_record(*, bot_id: str, balance: NewBalance) -> Outcome:
     """Store one balance of a bot. Raises NotFound and Conflict."""
-    return run(partial(record_balance, bot_context(bot_id), balance))
+    return run_for(bot_id, lambda bot: record_balance(bot, balance))

@@ -1,11 +1,12 @@
 """Who acts: the bot a plan works for, with what its figures need to know about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bots.choices import BotStatus
 from bots.ledger.risk import Limits
-from bots.services.plan import Plan, Row, Sql, drive
+from bots.services.plan import Outcome, Plan, Row, Sql, drive, run
 from tradingdb.lib.errors import NotFound
 
 COLUMNS = """
@@ -51,6 +52,14 @@ def context_from(row: Row) -> BotContext:
         ),
         config_version=row["config_version"],
     )
+
+
+def run_for(bot_id: str, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
+    """Run a plan for one bot on Django's connection, with the rights and on the rows of that bot alone.
+
+    Raises NotFound for an unknown bot.
+    """
+    return run(lambda: make(bot_context(bot_id)), bot_id=bot_id)
 
 
 def bot_context(bot_id: str) -> BotContext:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -13,8 +12,8 @@ from bots.ledger.facts import NewEvent
 from bots.ledger.shapes import shape, stamp
 from bots.live.publish import LiveUpdate
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Outcome, Plan, Sql, TryAgain, run
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Outcome, Plan, Sql, TryAgain
 
 CLAIM = """
     INSERT INTO ingest_keys (bot_id, kind, natural_id, content_hash, fact_at)
@@ -96,4 +95,4 @@ def _live(bot: BotContext, event: NewEvent, now: datetime) -> LiveUpdate:
 
 def events_record(*, bot_id: str, events: Sequence[NewEvent]) -> Outcome:
     """Store events of a bot, all or none. Raises NotFound and Conflict."""
-    return run(partial(record_events, bot_context(bot_id), events))
+    return run_for(bot_id, lambda bot: record_events(bot, events))

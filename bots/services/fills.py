@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -29,9 +28,9 @@ from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
 from bots.services.breaches import breach
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
+from bots.services.context import BotContext, run_for
 from bots.services.locks import lock_order, lock_symbol_of_order
-from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update
 from bots.services.refold import refold
 from bots.services.unsound import unsound_mark
 
@@ -375,4 +374,4 @@ def order_add_fill(*, bot_id: str, fill: NewFill) -> Outcome:
 
     Raises NotFound for an unknown bot, Conflict when the id stands for other content.
     """
-    return run(partial(record_fill, bot_context(bot_id), fill))
+    return run_for(bot_id, lambda bot: record_fill(bot, fill))

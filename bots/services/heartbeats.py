@@ -1,15 +1,13 @@
 """Heartbeats: a sign of life, answered with the permit and the versions of the configuration."""
 
-from functools import partial
-
 from django.utils import timezone
 
 from bots.ledger.facts import Heartbeat
 from bots.ledger.shapes import plain, stamp
 from bots.live.publish import LiveUpdate
-from bots.services.context import BotContext, bot_context
+from bots.services.context import BotContext, run_for
 from bots.services.permits import controls, halt_from, permit_from
-from bots.services.plan import Last, Outcome, Plan, Sql, run
+from bots.services.plan import Last, Outcome, Plan, Sql
 
 BEAT = """
     UPDATE bots SET last_heartbeat = %(now)s, started_at = coalesce(started_at, %(now)s),
@@ -57,4 +55,4 @@ def record_heartbeat(bot: BotContext, beat: Heartbeat) -> Plan[Outcome]:
 
 def bot_record_heartbeat(*, bot_id: str, beat: Heartbeat) -> Outcome:
     """Record one heartbeat of a bot. Raises NotFound."""
-    return run(partial(record_heartbeat, bot_context(bot_id), beat))
+    return run_for(bot_id, lambda bot: record_heartbeat(bot, beat))

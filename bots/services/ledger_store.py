@@ -13,6 +13,7 @@ from bots.services.plan import Row, Sql, insert, update
 OPEN = "('open', 'partially_closed')"
 
 # ruff: noqa: S608 (names come from code)
+# Which fill has the execution a bot is told of its own fills alone; it is empty for one of another bot of the account.
 LOAD = f"""
     SELECT o.order_id, o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status,
         o.reported_status, o.reported_at, o.leverage, o.strategy, o.order_purpose, o.order_metadata, o.signal_id,
@@ -21,7 +22,9 @@ LOAD = f"""
         p.exit_notional, p.realized_pnl, p.fees AS p_fees, p.fill_count, p.opening_fill_id, p.opened_at,
         p.last_fill_id, p.last_fill_at, p.current_price, p.marked_at,
         l.executed_at AS newest_at, l.fill_id AS newest_id,
-        f.content_hash AS seen_hash, f.fill_id AS seen_id, x.fill_id AS execution_fill_id,
+        f.content_hash AS seen_hash, f.fill_id AS seen_id,
+        CASE WHEN x.bot_id = %(bot)s THEN x.fill_id
+            WHEN x.bot_id IS NOT NULL OR execution_is_known(o.symbol, %(execution)s) THEN '' END AS execution_fill_id,
         k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body,
         (SELECT min(c.changed_at) FROM control_states c WHERE c.state = 'HALTED' AND (c.scope, c.target) IN
             (('all', ''), ('bot', %(bot)s), ('symbol', o.symbol), ('exchange', %(exchange)s))) AS halted_at

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -19,11 +18,11 @@ from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
+from bots.services.context import BotContext, run_for
 from bots.services.fills import ENDED, apply_fill, park, record_fill, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
 from bots.services.permits import controls, restrictions_from
-from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, run, update, within
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
 from bots.services.risk import evaluate, refusal_events
 from tradingdb.lib.errors import RiskRejected
 
@@ -306,9 +305,9 @@ def record_fill_with_order(bot: BotContext, fill: NewFill, order: NewOrder) -> P
 
 def order_place(*, bot_id: str, order: NewOrder) -> Outcome:
     """Store one order of a bot. Raises NotFound, Conflict, and RiskRejected (the order is stored as rejected then)."""
-    return run(partial(record_order, bot_context(bot_id), order))
+    return run_for(bot_id, lambda bot: record_order(bot, order))
 
 
 def order_apply_news(*, bot_id: str, news: OrderNews) -> Outcome:
     """Keep what is told of an order and move its status where that is allowed. Raises NotFound."""
-    return run(partial(record_order_news, bot_context(bot_id), news))
+    return run_for(bot_id, lambda bot: record_order_news(bot, news))

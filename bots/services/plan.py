@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from bots.ledger.content import canonical_json
 from bots.live.publish import LiveUpdate, publish
+from bots.services.scope import bot_scope
 from tradingdb.lib.errors import DomainError, Unavailable
 from tradingdb.lib.retry import ATTEMPTS, is_transient, pause
 
@@ -75,8 +76,10 @@ class Outcome:
     updates: tuple[LiveUpdate, ...] = field(default=(), repr=False)
 
 
-def run(make: Callable[[], Plan[Outcome]], *, using: str = "default") -> Outcome:
+def run(make: Callable[[], Plan[Outcome]], *, using: str = "default", bot_id: str | None = None) -> Outcome:
     """Run a plan on Django's connection, in a transaction; what it changed is published after the commit.
+
+    With `bot_id` it runs with the rights and on the rows of that bot alone.
 
     Deadlocks, races for a unique key and lost serialisations are run again, at most three times.
     Inside an outer transaction they are the caller's, since the outer one is spoilt. Raises Unavailable when a change
@@ -85,7 +88,7 @@ def run(make: Callable[[], Plan[Outcome]], *, using: str = "default") -> Outcome
     nested = connections[using].in_atomic_block
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with transaction.atomic(using=using):
+            with bot_scope(bot_id, using=using) if bot_id is not None else transaction.atomic(using=using):
                 outcome = drive(make(), using=using)
                 if outcome.updates:
                     transaction.on_commit(partial(publish, outcome.updates), using=using)

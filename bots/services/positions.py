@@ -1,7 +1,6 @@
 """Positions: what a bot may set on one. Size and prices come from fills only."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -10,8 +9,8 @@ from psycopg.types.json import Jsonb
 from bots.ledger.content import canonical_json
 from bots.ledger.shapes import POSITION, shape
 from bots.live.publish import LiveUpdate
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Outcome, Plan, Sql, run, update
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Outcome, Plan, Sql, update
 from tradingdb.lib.errors import NotFound
 
 SETTABLE = frozenset({"stop_loss", "take_profit", "take_profit_levels", "trailing_stop", "position_metadata"})
@@ -55,4 +54,4 @@ def position_update(*, bot_id: str, position_id: str, changes: Mapping[str, Any]
     """
     if set(changes) - SETTABLE:
         raise ValueError(f"not settable: {', '.join(sorted(set(changes) - SETTABLE))}")
-    return run(partial(change_position, bot_context(bot_id), position_id, changes))
+    return run_for(bot_id, lambda bot: change_position(bot, position_id, changes))

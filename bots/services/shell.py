@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 BEGIN = Sql("BEGIN", {})
 COMMIT = Sql("COMMIT", {})
+# Both end with the transaction: no plain SET, which would reach the next client of a shared session.
+FOR_BOT = "SELECT set_config('app.bot_id', %(bot)s, true)"
+FOR_CALLER = "SELECT set_config('app.bot_id', coalesce(bot_of_token(%(prefix)s), ''), true)"
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
     FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
@@ -91,8 +94,7 @@ class Shell:
                 "row_factory": dict_row,
                 **SOCKET,
                 **({} if settings.PGBOUNCER else {"options": OPTIONS}),
-                # PgBouncer gives every transaction another session.
-                "prepare_threshold": None if settings.PGBOUNCER else 2,
+                "prepare_threshold": 2 if settings.LANE_PREPARES else None,
             },
             configure=_configure,
             check=None,
@@ -119,12 +121,13 @@ class Shell:
         """Read a token and its bot; None when there is no such token."""
         try:
             async with self.gate.enter("keys"), self._pool.connection() as session:
-                (found,) = await round_trip(session, [Sql(GUARD, {"prefix": prefix})])
+                asked = {"prefix": prefix}
+                _, _, rows, _ = await round_trip(session, [BEGIN, Sql(FOR_CALLER, asked), Sql(GUARD, asked), COMMIT])
         except psycopg.Error as e:
             if (answer := unavailable(e)) is not None:
                 raise answer from e
             raise
-        return Key(found[0]) if found else None
+        return Key(rows[0]) if rows else None
 
     async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]], bucket: Bucket = "facts") -> Outcome:
         """Run a plan for a bot in one transaction; what it changed is published after the commit.
@@ -161,14 +164,14 @@ class Shell:
         self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
     ) -> Outcome:
         plan = make(key.bot)
-        guard = Sql(GUARD, {"prefix": key.row["prefix"]})
+        opening = [BEGIN, Sql(FOR_BOT, {"bot": key.row["bot_id"]}), Sql(GUARD, {"prefix": key.row["prefix"]})]
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await round_trip(session, [BEGIN, guard, *step, *([COMMIT] if is_last else [])])
-            if rows[1] != [key.row]:
+            rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            if rows[2] != [key.row]:
                 raise KeyChanged
-            rows = rows[2 : 2 + len(step)]
+            rows = rows[3 : 3 + len(step)]
             while True:
                 try:
                     step = plan.send(rows)
@@ -202,7 +205,8 @@ class Shell:
     async def _note_use(self, prefix: str) -> None:
         try:
             async with self.gate.enter("reads"), self._pool.connection() as session:
-                await round_trip(session, [Sql(USED, {"prefix": prefix})])
+                asked = {"prefix": prefix}
+                await round_trip(session, [BEGIN, Sql(FOR_CALLER, asked), Sql(USED, asked), COMMIT])
         except (psycopg.Error, Unavailable) as e:
             logger.info("The use of a token was not noted: %s", e)
 
@@ -224,14 +228,14 @@ async def _configure(session: psycopg.AsyncConnection[Row]) -> None:
 
 
 def conninfo() -> str:
-    """Return where Django's own connections go, in tests the test database."""
-    database = connection.settings_dict
+    """Return where the lane's connections go: as the bots' login, to the database that Django is in, also in tests."""
+    login = settings.BOT_DATABASE
     return make_conninfo(
-        dbname=database["NAME"],
-        user=database["USER"] or None,
-        password=database["PASSWORD"] or None,
-        host=database["HOST"] or None,
-        port=database["PORT"] or None,
+        dbname=login.get("NAME") or connection.settings_dict["NAME"],
+        user=login["USER"] or None,
+        password=login["PASSWORD"] or None,
+        host=login["HOST"] or None,
+        port=login["PORT"] or None,
     )
 
 

@@ -1,7 +1,5 @@
 """Signals: what a strategy said."""
 
-from functools import partial
-
 from django.utils import timezone
 
 from bots.choices import FactKind
@@ -10,8 +8,8 @@ from bots.ledger.facts import NewSignal
 from bots.ledger.shapes import SIGNAL, shape
 from bots.live.publish import LiveUpdate
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Outcome, Plan, Sql, insert, run
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Outcome, Plan, Sql, insert
 
 
 def record_signal(bot: BotContext, signal: NewSignal) -> Plan[Outcome]:
@@ -52,4 +50,4 @@ def record_signal(bot: BotContext, signal: NewSignal) -> Plan[Outcome]:
 
 def signal_record(*, bot_id: str, signal: NewSignal) -> Outcome:
     """Store one signal of a bot. Raises NotFound and Conflict."""
-    return run(partial(record_signal, bot_context(bot_id), signal))
+    return run_for(bot_id, lambda bot: record_signal(bot, signal))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -16,8 +15,8 @@ from bots.ledger.shapes import plain, trade_shape
 from bots.live.publish import LiveUpdate
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
-from bots.services.context import BotContext, bot_context
-from bots.services.plan import Outcome, Plan, Sql, insert, run
+from bots.services.context import BotContext, run_for
+from bots.services.plan import Outcome, Plan, Sql, insert
 
 # A reported P&L may differ from ours by this share before it is a case.
 PNL_TOLERANCE = Decimal("1e-6")
@@ -140,4 +139,4 @@ def _case(bot: BotContext, trade: NewTrade, *, net: Decimal, now: datetime) -> S
 
 def trade_record(*, bot_id: str, trade: NewTrade) -> Outcome:
     """Store one reported round trip of a bot. Raises NotFound and Conflict."""
-    return run(partial(record_trade, bot_context(bot_id), trade))
+    return run_for(bot_id, lambda bot: record_trade(bot, trade))

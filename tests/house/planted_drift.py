@@ -206,8 +206,20 @@ PLANTED = {
         ["trading.orders: policy stray is not in the models"],
     ),
     "row security": (
-        "ALTER TABLE trading.orders ENABLE ROW LEVEL SECURITY",
-        ["trading.orders: table differs: row security is on, expected none"],
+        "ALTER TABLE trading.strategies ENABLE ROW LEVEL SECURITY",
+        ["trading.strategies: table differs: row security is on, expected none"],
+    ),
+    "row security switched off": (
+        "ALTER TABLE trading.orders DISABLE ROW LEVEL SECURITY",
+        ["trading.orders: table differs: row security is none, expected on"],
+    ),
+    "policy that lets everything through": (
+        "ALTER POLICY own_rows ON trading.orders USING (true)",
+        ["trading.orders: policy own_rows differs: "],
+    ),
+    "policy that is gone": (
+        "DROP POLICY own_account ON trading.fills",
+        ["trading.fills: policy own_account is missing"],
     ),
     "trigger": (
         "CREATE TRIGGER stray BEFORE UPDATE ON trading.orders FOR EACH ROW "

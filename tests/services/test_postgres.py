@@ -58,7 +58,20 @@ def test_roles_have_exactly_the_rights_they_need(servers):
     )
 
     assert rights == [("tradingdb", True, True, False), ("tradingdb_bot", True, False, False)]
+    members = ask(
+        servers["ADMIN_DATABASE_URL"], "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members"
+    )
+    members = [pair for pair in members if any(str(name).startswith("tradingdb") for name in pair)]
     assert owner == [("tradingdb",)]
+    # The application may act as a bot, a bot as nobody.
+    assert members == [("tradingdb_bot", "tradingdb")]
+
+
+def test_sessions_of_bots_wait_for_nothing_long(servers):
+    bounds = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    found = ask(servers["BOT_DATABASE_URL"], f"SELECT {', '.join(f'current_setting({name!r})' for name in bounds)}")
+
+    assert found == [("5s", "2s", "10s")]
 
 
 @pytest.mark.parametrize("role", ["DATABASE_URL", "BOT_DATABASE_URL"])

@@ -28,9 +28,14 @@ async def ready(request: HttpRequest) -> JsonResponse:
     checks = {"postgresql": _database, "redis": _redis}
     states = dict(zip(checks, await asyncio.gather(*map(_within_time, checks.values())), strict=True))
     is_ready = all(state == "ok" for state in states.values())
-    return JsonResponse(
-        {"status": "ok" if is_ready else "not ready", "checks": states, "pools": pools()},
-        status=200 if is_ready else 503,
+    body = {"status": "ok" if is_ready else "not ready", "checks": states, "pools": pools(), **row_security()}
+    return JsonResponse(body, status=200 if is_ready else 503)
+
+
+def row_security() -> dict[str, str]:
+    """Say so where bots are served by the application's own login, which row security does not bind; else nothing."""
+    return (
+        {} if settings.BOT_ROLE else {"row_security": "does not bind bots: BOT_DATABASE_URL is no login of their own"}
     )
 
 

@@ -17,7 +17,7 @@ from django.db.migrations.state import ProjectState
 
 from tradingdb.db_backend.base import COMMUNITY, DatabaseWrapper
 from tradingdb.db_backend.schema import SchemaEditor
-from tradingdb.lib.db import SEARCH_PATH, ByEdition, CompositeForeignKey, CreateView
+from tradingdb.lib.db import SEARCH_PATH, ByEdition, CompositeForeignKey, CreateView, RowSecurity
 from tradingdb.management.catalog import Catalog, Part, Relation, read_catalog
 from tradingdb.management.model_pages import schemas
 
@@ -74,7 +74,7 @@ class Scratch:
         """
         views = {}
         for operation in database_operations(connection):
-            if isinstance(operation, CompositeForeignKey):
+            if isinstance(operation, (CompositeForeignKey, RowSecurity)):
                 yield operation
             elif isinstance(operation, RunSQL):
                 if operation.state_operations or not operation.hints.get("check_schema", True):

@@ -18,9 +18,11 @@ WRITING = "-c default_transaction_read_only=off"
 ATTRIBUTES = {
     # The application owns its database and makes test databases; it is no superuser.
     APP_ROLE: "LOGIN CREATEDB NOSUPERUSER NOCREATEROLE NOBYPASSRLS NOREPLICATION",
-    # Bots that write by SQL see their own rows only: row-level security must hold for them.
+    # Bots are served under it and see their own rows only: row security must hold for it.
     BOT_ROLE: "LOGIN NOCREATEDB NOSUPERUSER NOCREATEROLE NOBYPASSRLS NOREPLICATION",
 }
+# What the lane asks for itself; through a pooler, which passes no options on, it comes from the role.
+BOUNDS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 
 
 def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> None:
@@ -31,6 +33,11 @@ def assert_roles(url_of: Callable[[str], str], passwords: Mapping[str, str]) -> 
     with psycopg.connect(url_of("postgres"), autocommit=True, options=WRITING) as connection:
         for role, password in passwords.items():
             _assert_role(connection, role, password)
+        # The application may act as a bot, for one transaction: under Django bots are served on its own connection.
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(BOT_ROLE), sql.Identifier(APP_ROLE)))
+        for name, bound in BOUNDS.items():
+            parts = (sql.Identifier(BOT_ROLE), sql.Identifier(name), sql.Literal(bound))
+            connection.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(*parts))
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
             names = (sql.Identifier(DATABASE), sql.Identifier(APP_ROLE))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))

@@ -32,7 +32,10 @@ CSRF_TRUSTED_ORIGINS = env.listing("CSRF_TRUSTED_ORIGINS", [], "origins of a pro
 # --- servers
 DATABASE_URL = env.text("DATABASE_URL", "", "PostgreSQL of the application; unset: the embedded server", secret=True)
 BOT_DATABASE_URL = env.text(
-    "BOT_DATABASE_URL", DATABASE_URL, "PostgreSQL login of bots that write by SQL; unset: DATABASE_URL", secret=True
+    "BOT_DATABASE_URL",
+    DATABASE_URL,
+    "PostgreSQL login under which bots are served; unset: DATABASE_URL, and then row security does not bind them",
+    secret=True,
 )
 REDIS_URL = env.text("REDIS_URL", "", "Redis or Valkey; unset: the embedded server", secret=True)
 DB_POOL_SIZE = env.number("DB_POOL_SIZE", 8, "largest number of database connections of Django in one process", least=2)
@@ -41,6 +44,9 @@ LANE_POOL_SIZE = env.number("LANE_POOL_SIZE", 12, "largest number of database co
 PROCESS_KIND = env.one_of("PROCESS_KIND", "web", tuple(BOUNDS), "whose bounds connections to PostgreSQL have")
 PGBOUNCER = env.switch(
     "PGBOUNCER", False, "whether DATABASE_URL leads through PgBouncer: the login roles then keep the bounds"
+)
+LANE_PREPARES = env.switch(
+    "LANE_PREPARES", not PGBOUNCER, "whether the lane prepares its statements; only a PgBouncer of 1.22 or newer can"
 )
 
 
@@ -70,6 +76,14 @@ def _database(url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": _database(DATABASE_URL)}
+# The login under which bots are served; without a NAME of its own it goes to Django's database, in tests too.
+BOT_DATABASE: dict[str, Any] = dict(
+    environ.Env.db_url_config(BOT_DATABASE_URL or "postgres://127.0.0.1:1/not-configured")
+)
+if BOT_DATABASE["NAME"] == DATABASES["default"]["NAME"]:
+    del BOT_DATABASE["NAME"]
+# None where bots have no login of their own: then row security does not bind them.
+BOT_ROLE: str | None = BOT_DATABASE["USER"] if BOT_DATABASE["USER"] != DATABASES["default"]["USER"] else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from tradingdb.lib.health import row_security
 from tradingdb.settings.env import REGISTRY, Setting
 
 
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         for row in rows:
             self.stdout.write(f"{row['name']}={row['value']}")
             self.stdout.write(f"    {row['meaning']}; {row['kind']}, default {row['default'] or 'none'}")
+        for name, state in row_security().items():
+            self.stderr.write(f"{name} {state}")
 
     @staticmethod
     def _shown(setting: Setting, text: str) -> str:
