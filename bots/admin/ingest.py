@@ -11,6 +11,7 @@ from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin, reference
 from bots.choices import ConflictDecision, ConflictStatus
 from bots.models import IngestConflict, IngestKey, ParkedFact
+from bots.selectors.conflicts import stored_body
 from bots.services.conflict_desk import conflict_decide
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter
@@ -31,12 +32,11 @@ class ResolveForm(forms.Form):
 def told_of(row: IngestConflict) -> dict[str, Any]:
     """Return the stored body in the fields a bot tells, with null for what it did not."""
     received = row.received_body
-    kept = {
-        name: row.stored_body.get(name) for name, value in received.items() if name in row.stored_body or value is None
-    }
+    stored = stored_body(bot_id=row.bot_id, kind=row.kind, kept=row.stored_body)
+    kept = {name: stored.get(name) for name, value in received.items() if name in stored or value is None}
     # An execution under two ids: which fill of which bot it is stored as is the very question.
-    if row.kind == "fill" and row.stored_body.get("bot_id", row.bot_id) != row.bot_id:
-        kept["bot_id"] = row.stored_body["bot_id"]
+    if row.kind == "fill" and stored.get("bot_id", row.bot_id) != row.bot_id:
+        kept["bot_id"] = stored["bot_id"]
     return kept
 
 

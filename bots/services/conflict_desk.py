@@ -9,6 +9,7 @@ from audit.services.actions import Actor
 from bots.choices import CaseKind, ConflictDecision, ConflictStatus, FactKind, OrderIntent
 from bots.ledger.bodies import fact_from
 from bots.ledger.facts import NewBalance, NewEvent, NewFill, NewOrder, NewSignal
+from bots.selectors.conflicts import stored_body
 from bots.services.balances import record_balance
 from bots.services.breaches import open_case
 from bots.services.context import BotContext, bot_context
@@ -43,6 +44,7 @@ def _decide(conflict_id: int, decision: ConflictDecision, resolution: str, actor
         if row["decision"] not in (None, decision):
             raise Conflict("It is decided already, otherwise.", id=conflict_id)
         return Outcome(200, {}, True)
+    row["stored_body"] = stored_body(bot_id=row["bot_id"], kind=row["kind"], kept=row["stored_body"])
     # Sync alone, as the action below: what a bot is comes from the ORM's connection.
     bot = bot_context(row["bot_id"])
     effect = Outcome(200, {})

@@ -51,10 +51,6 @@ SIGNAL_EXECUTED = """
     WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
 """
 FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
-EXECUTION_ROW = """
-    SELECT * FROM fills
-    WHERE account_id = %(account)s AND symbol = %(symbol)s AND exchange_trade_id = %(execution)s
-"""
 AFTER = """
     SELECT o.*, f.position_id AS touched, f.opened_position_id AS opened
     FROM fills f JOIN orders o ON o.bot_id = f.bot_id AND o.order_id = f.order_id
@@ -122,17 +118,19 @@ def seen_before(bot: BotContext, fill: NewFill, digest: bytes, row: Row) -> Plan
             return Outcome(200, parked_body(fill), replayed=True)
         return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=row["parked_body"], received=fill.body))
     if row["execution_fill_id"] is not None:
-        return (yield from _twin(bot, fill, row["symbol"]))
+        return (yield from _twin(bot, fill, row))
     return None
 
 
-def _twin(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Outcome]:
+def _twin(bot: BotContext, fill: NewFill, row: Row) -> Plan[Outcome]:
     """Keep a fill whose execution the account has under another id; of another bot's fill, no bot hears the name."""
-    key = {"account": bot.account_id, "symbol": symbol, "execution": fill.exchange_trade_id}
-    ((other,),) = yield [Sql(EXECUTION_ROW, key)]
-    where = f"as fill {other['fill_id']}" if other["bot_id"] == bot.bot_id else "for this account"
+    known_as = row["execution_fill_id"]
+    stored: dict[str, Any] = {"symbol": row["symbol"], "exchange_trade_id": fill.exchange_trade_id}
+    if known_as:
+        ((other,),) = yield [Sql(FILL_ROW, {"bot": bot.bot_id, "id": known_as})]
+        stored = shape(other, FILL)
+    where = f"as fill {known_as}" if known_as else "for this account"
     error = DuplicateExecution(f"Execution {fill.exchange_trade_id} is already stored {where}.", id=fill.fill_id)
-    stored = shape(other, FILL)
     return (yield from conflict(bot, FactKind.FILL, fill.fill_id, stored=stored, received=fill.body, error=error))
 
 

@@ -78,6 +78,7 @@ TRADE_DERIVED = (
     "leverage", "strategy", "is_paper_trade",
 )  # fmt: skip
 SIGNAL_COURSE = ("executed", "execution_order_id", "execution_time", "execution_trade_id")
+CASE_SEEN = ("last_seen_at", "reported", "expected", "gone_since")
 RESTRICTION = ("state", "reason", "changed_at", "changed_by_name", "changed_by_id", "version")
 NOTHING: Columns = ()
 
@@ -104,7 +105,9 @@ TABLES = {
     "trading.ingest_keys": Rights(inserts=True),
     "trading.parked_facts": Rights(inserts=True, updates=("state", "applied_at")),
     "trading.ingest_conflicts": Rights(inserts=True, updates=("received_count",)),
-    "trading.reconciliation_cases": Rights(inserts=True, updates=("last_seen_at", "reported", "expected")),
+    "trading.reconciliation_cases": Rights(
+        inserts=True, updates=("last_seen_at", "reported", "expected", "gone_since")
+    ),
     # Audit: written, never changed
     "audit.system_events": Rights(inserts=True),
     "audit.risk_events": Rights(reads=NOTHING, inserts=True),

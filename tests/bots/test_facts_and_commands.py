@@ -18,6 +18,7 @@ from bots.models import (
     Position,
     ReconciliationCase,
 )
+from bots.selectors.conflicts import stored_body
 from bots.services.control import control_set
 from tests.bots.ledger_tools import START, add_fill, at, place, tell
 from tests.bots.test_facts import record_balance, send_batch
@@ -166,5 +167,8 @@ def test_an_execution_of_another_bot_is_kept_as_a_conflict_and_counts_once(bot: 
 
     assert (result["status"], result["code"]) == (409, "duplicate_execution")
     conflict = IngestConflict.objects.get()
-    assert (conflict.bot, conflict.stored_body["bot_id"], conflict.stored_body["fill_id"]) == (bot, other.bot_id, "f1")
+    # What the other bot calls it no row of this bot says; staff see the fill itself.
+    assert (conflict.bot, conflict.stored_body) == (bot, {"symbol": "BTCUSDT", "exchange_trade_id": "x1"})
+    seen = stored_body(bot_id=bot.bot_id, kind="fill", kept=conflict.stored_body)
+    assert (seen["bot_id"], seen["fill_id"]) == (other.bot_id, "f1")
     assert (Fill.objects.count(), Position.objects.count()) == (1, 1)

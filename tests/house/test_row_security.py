@@ -12,6 +12,7 @@ from tradingdb.lib.db import SEARCH_PATH
 # Tables and views with a bot_id and no policy: each says why no bot needs one.
 WITHOUT_POLICY = {
     "analytics.equity_snapshots": "our own five-minute readings; compressed, which row security forbids",
+    "trading.unattributed_fills": "what accounts report of bots that are not known; people assign it",
     "analytics.performance_metrics": "computed by jobs for people",
     "analytics.active_positions_summary": "a view of all bots, for people",
     "analytics.daily_performance_summary": "a view of all bots, for people",
@@ -82,7 +83,7 @@ def test_functions_with_the_owner_s_rights_fix_their_search_path() -> None:
         list(SEARCH_PATH),
     )
 
-    assert {"bot_of_token", "execution_is_known"} <= {name for name, _ in functions}
+    assert {"bot_of_token", "execution_is_known", "settle_unattributed"} <= {name for name, _ in functions}
     assert {name for name, config in functions if "search_path=pg_catalog, pg_temp" not in (config or [])} == set()
 
 

@@ -1,7 +1,7 @@
 -- A fill that its bot reports, or that staff make of an inbox row, settles that row, whatever way it comes in. It runs
 -- as the owner: a bot's role sees neither the inbox nor cases of the account.
 CREATE FUNCTION trading.settle_unattributed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = trading, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     was trading.unattributed_fills;
 BEGIN

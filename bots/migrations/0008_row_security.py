@@ -56,7 +56,7 @@ DROP FUNCTION trading.bot_of_token(text);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0005_account_api_key")]
+    dependencies = [("bots", "0007_unattributed_fills")]
 
     operations = [
         *(RowSecurity(table, "own_rows", rows=OWN, new_rows=OWN) for table in TABLES),

@@ -7,7 +7,7 @@ OWN = "bot_id = nullif(current_setting('app.bot_id', true), '')"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0004_time_series")]
+    dependencies = [("audit", "0005_invariant_runs")]
 
     operations = [
         RowSecurity("risk_events", "own_rows", rows=OWN, new_rows=OWN),
