@@ -55,7 +55,7 @@ class TestScope:
             place(bot, "o", "buy", "1")
         add_fill(one, "secret-name", "o", "1", "1", exchange_trade_id="t1")
 
-        with pytest.raises(Exception, match=r"Execution t1 is already stored\.$") as refusal:
+        with pytest.raises(Exception, match=r"Execution t1 is already stored for this account\.$") as refusal:
             add_fill(beside, "f", "o", "1", "1", exchange_trade_id="t1")
         assert "secret-name" not in repr(vars(refusal.value))
         with pytest.raises(Exception, match="stored as fill secret-name"):
