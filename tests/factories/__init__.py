@@ -28,7 +28,7 @@ from tests.factories.audit import (
     SystemMetricFactory,
 )
 from tests.factories.base import HAND_MADE, NOON, PASSWORD, utc
-from tests.factories.bots import BotFactory, ExchangeAccountFactory, SignalFactory, StrategyFactory, TradeReviewFactory
+from tests.factories.bots import BotFactory, ExchangeAccountFactory, SignalFactory, StrategyFactory
 from tests.factories.config_app import (
     ExchangeApiKeyFactory,
     StrategyTemplateFactory,
@@ -43,6 +43,7 @@ from tests.factories.ledger import (
     OrderFactory,
     PositionFactory,
     TradeFactory,
+    TradeReviewFactory,
     UnattributedFillFactory,
 )
 from tests.factories.marketdata import CandleFactory, OrderBookSnapshotFactory, TechnicalIndicatorFactory

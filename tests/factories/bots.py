@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from bots.models import Bot, ExchangeAccount, Signal, Strategy, TradeReview
+from bots.models import Bot, ExchangeAccount, Signal, Strategy
 from tests.factories.base import NOON, create, numbers
-from tests.factories.ledger import TradeFactory
 
 
 def ExchangeAccountFactory(**columns: Any) -> ExchangeAccount:  # noqa: N802
@@ -47,20 +46,6 @@ def StrategyFactory(**columns: Any) -> Strategy:  # noqa: N802
         "risk_parameters": {"max_position_pct": "0.25"},
     }
     return create(Strategy, columns, defaults)
-
-
-def TradeReviewFactory(**columns: Any) -> TradeReview:  # noqa: N802
-    """A verdict on a trade made for it unless `trade` names one; bot and id follow the trade."""
-    trade = columns.get("trade") or TradeFactory()
-    defaults = {
-        "trade": trade,
-        "bot_id": trade.bot_id,
-        "reviewed_trade_id": trade.trade_id,
-        "verdict": "as_planned",
-        "tags": ["breakout"],
-        "note": "Entered late.",
-    }
-    return create(TradeReview, columns, defaults)
 
 
 def SignalFactory(**columns: Any) -> Signal:  # noqa: N802

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from bots.models import AccountBalance, Bot, CashFlow, Fill, Order, Position, Trade, UnattributedFill
+from bots.models import AccountBalance, Bot, CashFlow, Fill, Order, Position, Trade, TradeReview, UnattributedFill
 from tests.factories.base import NOON, create, numbers
 from tests.factories.bots import ExchangeAccountFactory, own_bot
 
@@ -134,3 +134,17 @@ def UnattributedFillFactory(**columns: Any) -> UnattributedFill:  # noqa: N802
     if "account" not in columns and "account_id" not in columns:
         defaults["account"] = ExchangeAccountFactory()
     return create(UnattributedFill, columns, defaults)
+
+
+def TradeReviewFactory(**columns: Any) -> TradeReview:  # noqa: N802
+    """A verdict on a trade made for it unless `trade` names one; bot and id follow the trade."""
+    trade = columns.get("trade") or TradeFactory()
+    defaults = {
+        "trade": trade,
+        "bot_id": trade.bot_id,
+        "reviewed_trade_id": trade.trade_id,
+        "verdict": "as_planned",
+        "tags": ["breakout"],
+        "note": "Entered late.",
+    }
+    return create(TradeReview, columns, defaults)
