@@ -82,12 +82,13 @@ class World:
         self.prefixes = list(BotToken.objects.filter(bot=self.spare, revoked_at=None).values_list("prefix", flat=True))
         if not self.prefixes:
             self.prefixes = [token_create(bot_id="spare", actor=SYSTEM).row.prefix]
-        case, _ = ReconciliationCase.objects.get_or_create(
-            kind="unattributed", bot=self.bot, symbol="BTCUSDT", status="open", defaults={"opened_at": START}
+        case = ReconciliationCase.objects.filter(bot=self.bot).exclude(status="resolved").first()
+        case = case or ReconciliationCase.objects.create(
+            kind="unattributed", bot=self.bot, symbol="BTCUSDT", opened_at=START
         )
-        risk, _ = RiskEvent.objects.get_or_create(
-            bot_id="known", risk_type="position_limit", resolved=False,
-            defaults={"current_value": 4, "limit_value": 3, "action_taken": "new_trades_blocked"},
+        risk = RiskEvent.objects.filter(bot_id="known", resolved=False).first() or RiskEvent.objects.create(
+            bot_id="known", risk_type="position_limit", current_value=4, limit_value=3,
+            action_taken="new_trades_blocked",
         )  # fmt: skip
         self.ids = {
             "bot_id": "spare",

@@ -291,9 +291,8 @@ EDGES = (
         FUZZ,
     ),
     Planted(
-        "number_where_text_is_described", "The limit of leverage that refuses an order is told as a number.",
-        "bots/ledger/risk.py", '"current": plain(ask.leverage), "limit": str(limits.leverage)',
-        '"current": plain(ask.leverage), "limit": limits.leverage', FUZZ,
+"neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
+        "bots/services/risk.py", '{"allowed": not reasons,', '{"allowed": not reasons or None,', FUZZ,
     ),
     Planted(
         "refusal_that_writes", "A fact that is refused for its other content counts as an error of its bot.",
