@@ -291,7 +291,7 @@ EDGES = (
         FUZZ,
     ),
     Planted(
-"neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
+        "neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
         "bots/services/risk.py", '{"allowed": not reasons,', '{"allowed": not reasons or None,', FUZZ,
     ),
     Planted(
