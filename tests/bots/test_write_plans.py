@@ -16,6 +16,7 @@ from bots.models import Fill
 from bots.services.tokens import token_create
 from tradingdb.management.synthetic import Books, register_bots, store_trades
 
+pytestmark = pytest.mark.unsound_ledger("generated books have no metrics of their days")
 TRADES = 4000
 # What a year leaves thousands of rows in.
 LARGE = ("orders", "order_events", "fills", "positions", "trades")
