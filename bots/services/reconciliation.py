@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial, reduce
-from typing import Any
 
 from django.utils import timezone
 
@@ -24,12 +23,12 @@ ZERO = Decimal(0)
 SIZE_TOLERANCE = Decimal("1e-9")
 # Long is positive. Fills after the moment of the report are taken back: they cannot be in it.
 HELD = """
-    SELECT h.symbol, sum(h.size) AS size
+    SELECT h.symbol, sum(h.size) AS size, bool_or(h.bot_id = %(asks)s) AS is_own
     FROM (
-        SELECT symbol, CASE side WHEN 'long' THEN size ELSE -size END AS size
+        SELECT bot_id, symbol, CASE side WHEN 'long' THEN size ELSE -size END AS size
         FROM positions WHERE bot_id = ANY(%(bots)s::varchar[]) AND status IN ('open', 'partially_closed')
         UNION ALL
-        SELECT symbol, CASE side WHEN 'buy' THEN -quantity ELSE quantity END
+        SELECT bot_id, symbol, CASE side WHEN 'buy' THEN -quantity ELSE quantity END
         FROM fills WHERE bot_id = ANY(%(bots)s::varchar[]) AND executed_at > %(as_of)s
     ) h
     GROUP BY h.symbol HAVING sum(h.size) <> 0
@@ -70,15 +69,20 @@ class ReportedPosition:
 
 
 def compare_positions(
-    read: Callable[[], Plan[AccountContext]], reported: Sequence[ReportedPosition], as_of: datetime
+    read: Callable[[], Plan[AccountContext]],
+    reported: Sequence[ReportedPosition],
+    as_of: datetime,
+    asks: str | None = None,
 ) -> Plan[Outcome]:
     """Compare net sizes symbol by symbol: a difference opens a case or refreshes the open one.
 
     A case whose difference is gone is marked and stays open until a person closes it. A report that is older than
     what a case was last seen with leaves that case alone.
+
+    asks: the bot that hears the answer; of symbols that it neither told of nor holds it hears nothing.
     """
     account = yield from read()
-    params = {"account": account.account_id, "bots": list(account.bots), "as_of": as_of}
+    params = {"account": account.account_id, "bots": list(account.bots), "as_of": as_of, "asks": asks}
     _, held_rows, waiting_rows, cases, _ = yield [
         lock_account(account.account_id), Sql(HELD, params), Sql(WAITING, params), Sql(CASES, params),
         Sql(REPORTED, params),
@@ -102,9 +106,9 @@ def compare_positions(
         ),
     ]
     (cases,) = yield [Sql(CASES, params)]
-    body: dict[str, Any] = {"matched": len(symbols) - len(different), "cases": []}
-    body["cases"] = [shape(case, CASE) for case in cases if case["symbol"] in different]
-    return Outcome(200, body)
+    heard = {*symbols} if asks is None else {*told, *(row["symbol"] for row in held_rows if row["is_own"])}
+    shown = [shape(case, CASE) for case in cases if case["symbol"] in heard.intersection(different)]
+    return Outcome(200, {"matched": len(heard.difference(different)), "cases": shown})
 
 
 def _seen_at(case: Row) -> datetime:
@@ -146,7 +150,7 @@ def _words(signed: Decimal) -> dict[str, str]:
 def positions_report(*, bot_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
     """Compare what a bot reports of its account with what the fills of all bots on it say. Raises NotFound."""
     read = partial(read_account, key=bot_context(bot_id).account_id)
-    return run(partial(compare_positions, read, positions, as_of))
+    return run(partial(compare_positions, read, positions, as_of, bot_id))
 
 
 def account_compare(*, account_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
