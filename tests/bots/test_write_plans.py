@@ -17,6 +17,7 @@ from bots.models import Fill
 from bots.services.tokens import token_create
 from tradingdb.management.synthetic import Books, register_bots, store_trades
 
+pytestmark = pytest.mark.unsound_ledger("generated books have no metrics of their days")
 TRADES = 4000
 BOT = "generated_0002"
 
