@@ -15,7 +15,7 @@ from tradingdb.services.state import StateDir
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
-STEADY_SECONDS = 30.0
+STEADY_SECONDS = 10.0
 STOP_REQUESTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -31,7 +31,7 @@ class _Place:
     child: Child
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0  # monotonic seconds
-    delay: float = FIRST_DELAY_SECONDS
+    delay: float = 0.0  # before the next start
     due_at: float | None = None
     is_stopping: bool = False
     exit_status: int | None = None
@@ -163,10 +163,11 @@ class Supervisor:
     def _plan_restart(self, place: _Place, why: str) -> None:
         now = time.monotonic()
         if now - place.started_at >= STEADY_SECONDS:
-            place.delay = FIRST_DELAY_SECONDS
-        self.say(f"{place.child.name} {why}; starting again in {place.delay:.1f} s")
+            place.delay = 0.0
+        when = f"in {place.delay:.1f} s" if place.delay else "at once"
+        self.say(f"{place.child.name} {why}; starting again {when}")
         place.due_at = now + place.delay
-        place.delay = min(place.delay * 2, LONGEST_DELAY_SECONDS)
+        place.delay = min(max(place.delay * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
 
     def _stop_all(self) -> None:
         self._is_stopping = True
