@@ -1,4 +1,4 @@
-"""The plans of the write path: everything a bot sends, and which of its statements read a large table from end to end."""
+"""The plans of the write path: all that a bot sends, and which of its statements read a large table from end to end."""
 
 import json
 from collections.abc import Iterator
