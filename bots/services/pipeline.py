@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import generators, waiting
+from psycopg import abc, generators, waiting
 from psycopg._queries import _query2pg_nocache
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
@@ -134,7 +134,7 @@ def _exchange(
             connection.exit_pipeline_mode()
 
 
-def _message(transformer: Transformer, statement: Sql) -> Message:
+def _message(transformer: abc.Transformer, statement: Sql) -> Message:
     query, names, formats = text_of(statement.text)
     if not names:
         return Message(statement.text, query, (), [], [])
