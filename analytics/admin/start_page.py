@@ -113,7 +113,7 @@ def waiting_tile(name: str, rows: QuerySet[Any], url: str, since: str, now: date
     if not waiting:
         return tile(name, "0", url)
     count = f"{MOST}+" if len(waiting) > MOST else str(len(waiting))
-    return tile(name, display.badge(count, tone="bad"), url, f"the oldest since {display.age(now - waiting[0])}")
+    return tile(name, display.badge(count, tone="bad"), url, f"the oldest for {display.age(now - waiting[0])}")
 
 
 def pnl_tiles(bots: Sequence[Bot], earned: Earned) -> list[dict[str, Any]]:

@@ -29,7 +29,8 @@ from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, DropdownFilter, R
 from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Section, table
 
-SIDES = ("The fills say", "Told")
+SIDES = {CaseKind.POSITION_MISMATCH: ("The fills say", "Told")}
+OTHER_SIDES = ("Expected", "Told")
 
 
 COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
@@ -135,7 +136,8 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
     @admin.display(description="Difference")
     def bodies(self, case: ReconciliationCase) -> SafeString:
         # What stands on one side alone explains, it does not differ: when it was told, what waits in the inbox.
-        return display.side_by_side(case.expected, case.reported, titles=SIDES, absent_differs=False)
+        titles = SIDES.get(CaseKind(case.kind), OTHER_SIDES)
+        return display.side_by_side(case.expected, case.reported, titles=titles, absent_differs=False)
 
     def is_offered(self, name: str, row: ReconciliationCase) -> bool:
         states = {"investigate": (CaseStatus.OPEN,), "close": (CaseStatus.OPEN, CaseStatus.INVESTIGATING),

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin, reference
-from bots.choices import ConflictDecision, ConflictStatus
+from bots.choices import ConflictDecision, ConflictStatus, OrderStatus
 from bots.models import IngestConflict, IngestKey, ParkedFact
 from bots.selectors.conflicts import is_twin, stored_body
 from bots.services.conflict_desk import conflict_decide
@@ -35,6 +35,10 @@ def both_bodies(row: IngestConflict) -> tuple[dict[str, Any], dict[str, Any]]:
     received = dict(row.received_body)
     stored = stored_body(bot_id=row.bot_id, kind=row.kind, kept=row.stored_body)
     kept = {name: stored.get(name) for name, value in received.items() if name in stored or value is None}
+    if row.kind == "order" and "reported_status" in stored:
+        # Its status follows from fills as well; to be pending is what an order is told to be that is told nothing.
+        told = stored["reported_status"]
+        kept["status"] = None if told == OrderStatus.PENDING and received.get("status") is None else told
     # An execution under two ids: which fill of which bot it is stored as is the very question.
     if row.kind == "fill" and stored.get("bot_id", row.bot_id) != row.bot_id:
         kept["bot_id"], received["bot_id"] = stored["bot_id"], row.bot_id

@@ -77,7 +77,8 @@ def _parts(balance: NewBalance) -> str:
 
 
 def _case(bot: BotContext, balance: NewBalance, now: datetime) -> Sql:
-    reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
+    names = ("total_balance", "available_balance", "equity")
+    reported = {name: plain(getattr(balance, name)) for name in names}
     return open_case(
         bot, CaseKind.NEGATIVE_BALANCE, symbol="", subject_id="", expected={"equity": "0"}, now=now,
         reported=reported | {"balance_id": balance.balance_id, "timestamp": stamp(balance.timestamp)},
