@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.chaos.__main__ import report
 from tests.chaos.stage import Stage
 from tests.e2e.checks import assert_ledger_is_clean, assert_redis_agrees
 from tests.e2e.running import OURS, Running, every_page, sign_in
@@ -27,7 +28,10 @@ def test_up_is_ready_and_bots_and_people_get_in(instance: Running):
 
     assert f"ready at {instance.base_url}" in said
     health = httpx.get(f"{instance.base_url}/health/ready", trust_env=False)
-    assert health.json() == {"status": "ok", "checks": {"postgresql": "ok", "redis": "ok"}}
+    ready = health.json()
+    assert (ready["status"], ready["checks"]) == ("ok", {"postgresql": "ok", "redis": "ok"})
+    # Bots have a login of their own here, so there is nothing to say of row security.
+    assert ready.keys() == {"status", "checks", "pools"}
     assert (first.keys(), staff.keys()) == ({"bot_id", "token"}, {"email", "password", "token"})
     with instance.api(second["token"]) as api:
         me = api.get("/me").json()
@@ -131,10 +135,17 @@ def test_no_acknowledged_write_is_lost_or_doubled_whatever_happens(instance: Run
             stage.conductor.do(harm)
             stage.await_progress(20)
         outcome = stage.end(staff_token)
+        # Had something been lost, it would say so.
+        fill_id = stage.plant_loss()
+        with_a_loss = stage.end(staff_token)
 
     assert outcome.problems == []
     assert outcome.verdict.acknowledged == outcome.verdict.stored > 500
-    assert outcome.kills == dict.fromkeys(OURS, 2)
+    assert outcome.kills == dict.fromkeys(OURS, 2) | {"web": 3}
     # The network did its part.
     assert outcome.unanswered > 0
     assert {"lose_answer", "late", "twice"} <= outcome.faults.keys()
+    assert report(outcome) == 0
+    assert [name.split()[-1] for name in with_a_loss.verdict.lost] == [fill_id]
+    assert with_a_loss.verdict.wrong
+    assert report(with_a_loss) == 1
