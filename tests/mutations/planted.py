@@ -171,6 +171,15 @@ RULES = (
         "bots/services/orders.py", 'at < row["reported_at"]', 'at > row["reported_at"]', ORDERS,
     ),
     Planted(
+        "an_end_moves", "An order told again to be cancelled was cancelled later: fills in between are not late.",
+        "bots/services/orders.py", "min(known, at) if new in TERMINAL", "max(known, at) if new in TERMINAL", ORDERS,
+    ),
+    Planted(
+        "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
+        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        (f"{BOTS}facts_and_commands.py",),
+    ),
+    Planted(
         "awaiting_for_ever", "An order that was told to be partly filled goes on waiting when its fills have come.",
         "bots/services/fills.py",
         'set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}',
