@@ -52,16 +52,23 @@ class Sides:
         return statistics.median(self.api), statistics.median(self.hand)
 
 
+def database() -> tuple[str, str]:
+    """Return where the ledger is, and the options that a session of ours needs."""
+    from django.conf import settings
+
+    from tradingdb.lib.db import SEARCH_PATH
+
+    url = os.environ.get("DATABASE_URL") or str(settings.DATABASE_URL)
+    return url, f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC"
+
+
 class Ground:
     """Everything the cases share: the server, a hand, pairs of bots, and one connection for each bot of the API."""
 
     def __init__(self, stack: ExitStack, size: Size) -> None:
         from django.conf import settings
 
-        from tradingdb.lib.db import SEARCH_PATH
-
-        self.url = os.environ.get("DATABASE_URL") or settings.DATABASE_URL
-        self.options = f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC"
+        self.url, self.options = database()
         self.size, self.stack = size, stack
         self.pool_size = int(settings.LANE_POOL_SIZE)
         self.hand = Hand(self.url, self.options)
