@@ -34,6 +34,11 @@ COLUMNS = """
         AND column_name <> 'id'
     ORDER BY ordinal_position
 """
+# Those that no constraint stands on.
+INDEXES = """
+    SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ('trading.' || %s)::regclass AND NOT i.indisunique
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,11 @@ def tell_pattern(bot: BenchBot, server: WebServer) -> None:
 
 
 def grow(session: psycopg.Connection, pattern: BenchBot, wanted: Sequence[Growth]) -> None:
-    """Copy the pattern's rows for every bot as often as it wants, the oldest copy first."""
+    """Copy the pattern's rows for every bot as often as it wants, the oldest copy first.
+
+    Rows lie on disk as they would have come, the bots in turn.
+    """
+    session.execute("SET maintenance_work_mem = '256MB'")
     session.execute(
         "CREATE TEMP TABLE grown (bot_id text, copy int, account_id int, shift interval, old_position text, "
         "position text, trade text)"
@@ -80,9 +89,17 @@ def grow(session: psycopg.Connection, pattern: BenchBot, wanted: Sequence[Growth
     session.execute("CREATE TEMP TABLE copies AS SELECT DISTINCT bot_id, copy, account_id, shift FROM grown")
     session.execute("CREATE INDEX ON grown (bot_id, copy, old_position)")
     session.execute("ANALYZE grown, copies")
-    # One after another, so that rows lie on disk as they came, and bots take turns as they did.
     for table in COPIED:
-        session.execute(_copy_statement(session, table), {"bot": pattern.owner.bot_id})
+        # An index of a million rows is made in a second, and kept up for a million rows in ten. Either all of it is
+        # done, or none.
+        with session.transaction():
+            session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            indexes = session.execute(INDEXES, [table]).fetchall()
+            for name, _ in indexes:
+                session.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier("trading", name)))
+            session.execute(_copy_statement(session, table), {"bot": pattern.owner.bot_id})
+            for _, definition in indexes:
+                session.execute(definition)
     session.execute("DROP TABLE grown, copies")
     for table in LARGE:
         session.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
