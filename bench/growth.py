@@ -85,10 +85,12 @@ def _late(fills: Sequence[Fill]) -> list[Fill]:
 def run(*, quick: bool = False) -> Iterator[BenchRow]:
     """Make the ledger, tell the fills, look at the plans."""
     size, (url, options) = QUICK if quick else WHOLE, database()
+    # Making a million rows and removing them takes longer than a statement of the site may.
+    patient = f"{options} -c statement_timeout=0"
     with ExitStack() as stack:
-        hand = Hand(url, f"{options} -c statement_timeout=0")
+        hand = Hand(url, patient)
         stack.callback(hand.connection.close)
-        rows = stack.enter_context(LedgerRows(url, options, pairs=1 + OTHERS // 2))
+        rows = stack.enter_context(LedgerRows(url, patient, pairs=1 + OTHERS // 2))
         small, large, *others = [*rows.api, *rows.hand]
         begin = time.perf_counter()
         with WebServer(rows.name) as server:
