@@ -69,14 +69,14 @@ class Teller:
             self._turn += 1
             orders, fills = script.fills(2 * FILLS_PER_ORDER)
             self._hand.write(self.bot.owner, orders)
-            requests += [self._request(fill) for fill in (_late(fills) if is_late else fills)]
+            requests += [self._request(fill) for fill in (late(fills) if is_late else fills)]
         return requests
 
     def _request(self, fill: Fill) -> bytes:
         return request("/fills", self.bot.token, fill_body(fill))
 
 
-def _late(fills: Sequence[Fill]) -> list[Fill]:
+def late(fills: Sequence[Fill]) -> list[Fill]:
     """Return the fills of two orders so that the third of the first order comes after its fourth."""
     first, second, third, fourth, *others = fills
     return [first, second, fourth, third, *others]
