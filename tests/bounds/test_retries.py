@@ -1,12 +1,15 @@
 """Deadlocks and lost serialisations of real transactions are run again inside, in both shells, at most three times."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from audit.services.actions import SYSTEM
@@ -16,6 +19,7 @@ from bots.services.plan import Outcome, Plan, Sql, run
 from bots.services.shell import Shell
 from bots.services.tokens import token_create
 from tests.factories import BotFactory
+from tests.jobs.celery_processes import environment
 from tradingdb.lib import retry
 from tradingdb.lib.errors import Unavailable
 from tradingdb.lib.retry import ATTEMPTS, atomic_retried, pause
@@ -103,6 +107,48 @@ def test_a_deadlock_is_run_again_and_both_get_through(through):
     assert meeting.attempts == 3
     # Whoever came last wrote both rows.
     assert len(set(Bot.objects.filter(pk__in=[bot.pk for bot in bots]).values_list("bot_name", flat=True))) == 1
+
+
+# Writes two rows, waits in between in its first attempt, and says how often it was run.
+WRITER = f"""
+import sys, tradingdb
+tradingdb.setup()
+from bots.services.plan import Outcome, Sql, run
+attempts = []
+def crosswise():
+    attempts.append(1)
+    for place, bot_id in enumerate(sys.argv[1:]):
+        if (place, len(attempts)) == (1, 1):
+            print("holds one", flush=True)
+            sys.stdin.readline()
+        yield [Sql({NOTE!r}, {{"name": sys.argv[1], "bot_id": bot_id}})]
+    return Outcome(200, {{}})
+run(crosswise)
+print(len(attempts), flush=True)
+"""
+
+
+def test_a_deadlock_of_two_processes_is_run_again_and_both_get_through():
+    first, second = BotFactory(), BotFactory()
+    orders = [(first.bot_id, second.bot_id), (second.bot_id, first.bot_id)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, *order], env=environment("unused:"), cwd=settings.BASE_DIR, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for order in orders
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holds one\n"
+        with ThreadPoolExecutor(2) as pool:
+            said = list(pool.map(lambda process: int(process.communicate("go\n", timeout=60)[0]), processes))
+    finally:
+        for process in processes:
+            process.kill()
+
+    assert sorted(said) == [1, 2]
 
 
 @pytest.mark.parametrize("through", ["django", "lane"])
