@@ -5,9 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from bots.ledger.shapes import shape
-from bots.models import Bot, BotToken
+from bots.models import Bot, BotToken, ExchangeAccount
 from bots.selectors.fields import BOT, LIMITS, TOKEN
 from tradingdb.lib.errors import NotFound
+
+# Bots read themselves too, and have no right to these columns: of its account a bot's row tells the name alone.
+UNSEEN = ("api_key_hash", *(
+    f"account__{column.name}" for column in ExchangeAccount._meta.concrete_fields
+    if column.name not in ("id", "account_id")
+))  # fmt: skip
 
 
 def bot_row(bot: Bot, now: datetime) -> dict[str, Any]:
@@ -27,9 +33,7 @@ def bot_rows(conditions: Mapping[str, Any], now: datetime) -> list[dict[str, Any
 
 def bot_get(bot_id: str) -> Bot:
     """Return one bot with its account. Raises NotFound."""
-    # Read by bots too, which have no right to these columns.
-    unseen = ("api_key_hash", "account__api_key", "account__description")
-    bot = Bot.objects.select_related("account").defer(*unseen).filter(bot_id=bot_id).first()
+    bot = Bot.objects.select_related("account").defer(*UNSEEN).filter(bot_id=bot_id).first()
     if bot is None:
         raise NotFound("No such bot.", bot_id=bot_id)
     return bot

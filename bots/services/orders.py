@@ -7,7 +7,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from bots.choices import CaseKind, ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
+from bots.choices import (
+    TERMINAL_ORDER_STATUSES,
+    CaseKind,
+    ControlLevel,
+    FactKind,
+    OrderIntent,
+    OrderStatus,
+    ParkedState,
+)
 from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
@@ -247,12 +255,13 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
         status = status_of(new, filled=row["filled_quantity"], quantity=row["quantity"])
         waits = lacks_fills(new, status)
         flags = ["awaiting_fills"] if waits else []
-        values |= {"status": status, "reported_status": new, "reported_at": at}
+        told_at = _told_at(row, new, at)
+        values |= {"status": status, "reported_status": new, "reported_at": told_at}
         values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
         if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
             values["submitted_at"] = at
-        if new in ENDED and row["filled_quantity"]:
-            late = yield from _filled_after(bot, row, at, now)
+        if new in ENDED and row["filled_quantity"] and (new != old or told_at != row["reported_at"]):
+            late = yield from _filled_after(bot, row, told_at, now)
             values["flags"] = sorted({*values["flags"], *late})
     event = {
         "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
@@ -264,6 +273,18 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
     (rows, _) = yield Last([moved, insert("order_events", event, suffix="")])
     body = shape(rows[0], ORDER)
     return Outcome(200, body | {"flags": flags}, updates=(_live(bot, body),))
+
+
+def _told_at(row: Row, new: OrderStatus, at: datetime) -> datetime:
+    """Return the moment of what an order is told to be: of an end the earliest that was told, else the latest.
+
+    An end that is told again did not happen again; a status that is told again was still so then. Neither depends on
+    which of the two came first.
+    """
+    known: datetime | None = row["reported_at"]
+    if known is None or new != row["reported_status"]:
+        return at
+    return min(known, at) if new in TERMINAL_ORDER_STATUSES else max(known, at)
 
 
 def _filled_after(bot: BotContext, row: Row, at: datetime, now: datetime) -> Plan[list[str]]:

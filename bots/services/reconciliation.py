@@ -1,6 +1,6 @@
 """What an account holds, as a bot or the exchange sees it, against what the fills of all its bots say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -49,6 +49,8 @@ GONE = """
     UPDATE reconciliation_cases SET gone_since = %(as_of)s
     WHERE id = ANY(%(ids)s::bigint[]) AND gone_since IS NULL
 """
+# Symbols that a bot has traded itself.
+OWN = "SELECT DISTINCT symbol FROM positions WHERE bot_id = %(bot)s AND symbol = ANY(%(symbols)s::varchar[])"
 REPORTED = """
     UPDATE exchange_accounts SET positions_reported_at = greatest(positions_reported_at, %(as_of)s)
     WHERE id = %(account)s
@@ -69,15 +71,35 @@ class ReportedPosition:
         return self.size if self.side == Direction.LONG else self.size.copy_negate()
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The symbols that agree, and the open cases of those that do not."""
+
+    matched: list[str]
+    cases: list[dict[str, Any]]
+
+    @property
+    def symbols(self) -> list[str]:
+        return [*self.matched, *(case["symbol"] for case in self.cases)]
+
+    def of(self, symbols: Collection[str]) -> "Comparison":
+        """Return what a bot that is not alone on its account hears; what people wrote may name the others."""
+        cases = [case | {"cause": ""} for case in self.cases if case["symbol"] in symbols]
+        return Comparison([symbol for symbol in self.matched if symbol in symbols], cases)
+
+    def told(self) -> Outcome:
+        """Return the answer."""
+        return Outcome(200, {"matched": len(self.matched), "cases": self.cases})
+
+
 def compare_positions(
-    read: Callable[[], Plan[AccountContext]], reported: Sequence[ReportedPosition], as_of: datetime
-) -> Plan[Outcome]:
+    account: AccountContext, reported: Sequence[ReportedPosition], as_of: datetime
+) -> Plan[Comparison]:
     """Compare net sizes symbol by symbol: a difference opens a case or refreshes the open one.
 
     A case whose difference is gone is marked and stays open until a person closes it. A report that is older than
     what a case was last seen with leaves that case alone.
     """
-    account = yield from read()
     params = {"account": account.account_id, "bots": list(account.bots), "as_of": as_of}
     _, held_rows, waiting_rows, cases, _ = yield [
         lock_account(account.account_id), Sql(HELD, params), Sql(WAITING, params), Sql(CASES, params),
@@ -102,9 +124,8 @@ def compare_positions(
         ),
     ]
     (cases,) = yield [Sql(CASES, params)]
-    body: dict[str, Any] = {"matched": len(symbols) - len(different), "cases": []}
-    body["cases"] = [shape(case, CASE) for case in cases if case["symbol"] in different]
-    return Outcome(200, body)
+    matched = [symbol for symbol in symbols if symbol not in different]
+    return Comparison(matched, [shape(case, CASE) for case in cases if case["symbol"] in different])
 
 
 def _seen_at(case: Row) -> datetime:
@@ -144,11 +165,29 @@ def _words(signed: Decimal) -> dict[str, str]:
 
 
 def positions_report(*, bot_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
-    """Compare what a bot reports of its account with what the fills of all bots on it say. Raises NotFound."""
+    """Compare what a bot reports of its account with what the fills of all bots on it say. Raises NotFound.
+
+    Where others trade on that account too, the bot hears of the symbols that it names or has traded itself.
+    """
     read = partial(read_account, key=bot_context(bot_id).account_id)
-    return run(partial(compare_positions, read, positions, as_of))
+
+    def plan() -> Plan[Outcome]:
+        account = yield from read()
+        comparison = yield from compare_positions(account, positions, as_of)
+        if account.bot_id is None:
+            (rows,) = yield [Sql(OWN, {"bot": bot_id, "symbols": comparison.symbols})]
+            named = {position.symbol for position in positions}
+            comparison = comparison.of(named | {row["symbol"] for row in rows})
+        return comparison.told()
+
+    return run(plan)
 
 
 def account_compare(*, account_id: str, positions: Sequence[ReportedPosition], as_of: datetime) -> Outcome:
     """Compare a snapshot of an account, as its exchange shows it, with what the fills say. Raises NotFound."""
-    return run(partial(compare_positions, partial(read_account, name=account_id), positions, as_of))
+
+    def plan() -> Plan[Outcome]:
+        account = yield from read_account(name=account_id)
+        return (yield from compare_positions(account, positions, as_of)).told()
+
+    return run(plan)

@@ -133,7 +133,9 @@ FACTS_ONCE = (
     ),
     Planted(
         "balance_out_of_date", "A balance that comes late becomes the bot's equity.",
-        "bots/services/balances.py", """AND "timestamp" > %(at)s""", """AND "timestamp" > now()""", FACTS,
+        "bots/services/balances.py", """AND "timestamp" > %(at)s
+    )""", """AND "timestamp" > now()
+    )""", FACTS,
     ),
     Planted(
         "withdrawal_is_income", "A withdrawal is a positive cash flow.",
@@ -259,8 +261,9 @@ AFTERWARDS = (
     ),
     Planted(
         "invariant_blind_to_orphans", "A fill without its order passes.",
-        "bots/services/invariants/fills.py", "LEFT JOIN orders o USING (bot_id, order_id) WHERE o.order_id IS NULL",
-        "LEFT JOIN orders o USING (bot_id, order_id) WHERE false", INVARIANTS,
+        "bots/services/invariants/fills.py",
+        "LEFT JOIN trading.orders o USING (bot_id, order_id) WHERE o.order_id IS NULL",
+        "LEFT JOIN trading.orders o USING (bot_id, order_id) WHERE false", INVARIANTS,
     ),
     Planted(
         "breakeven_wins", "A trade that earned nothing counts as won.",

@@ -1,0 +1,62 @@
+"""Bots, their accounts, and what they plan and judge."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from bots.models import Bot, ExchangeAccount, Signal, Strategy
+from tests.factories.base import NOON, create, numbers
+
+
+def ExchangeAccountFactory(**columns: Any) -> ExchangeAccount:  # noqa: N802
+    """An account at bybit that settles in USDT."""
+    return create(ExchangeAccount, columns, {"account_id": f"account_{next(numbers)}"})
+
+
+def BotFactory(**columns: Any) -> Bot:  # noqa: N802
+    """An active demo bot with 10000 USDT, on an account of its own; without an initial cash flow."""
+    number = next(numbers)
+    defaults = {
+        "bot_id": f"bot_{number:03}",
+        "bot_name": f"Bot {number}",
+        "bot_type": "custom",
+        "strategy_name": "Test strategy",
+        "deployment_mode": "demo",
+        "initial_capital": Decimal(10000),
+        "max_positions": 10,
+        "leverage_limit": 10,
+    }
+    if "account" not in columns and "account_id" not in columns:
+        defaults["account"] = ExchangeAccountFactory()
+    return create(Bot, columns, defaults)
+
+
+def own_bot(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if "bot" in columns or "bot_id" in columns else {"bot": BotFactory()}
+
+
+def StrategyFactory(**columns: Any) -> Strategy:  # noqa: N802
+    """An inactive trend follower of BTCUSDT on 15-minute candles."""
+    defaults = {
+        "name": f"Strategy {next(numbers)}",
+        "type": "trend_following",
+        "parameters": {"fast": 9, "slow": 21},
+        "symbols": ["BTCUSDT"],
+        "timeframes": ["15m"],
+        "risk_parameters": {"max_position_pct": "0.25"},
+    }
+    return create(Strategy, columns, defaults)
+
+
+def SignalFactory(**columns: Any) -> Signal:  # noqa: N802
+    """A signal to go long in BTCUSDT at 100."""
+    defaults = {
+        "signal_id": f"signal_{next(numbers)}",
+        "symbol": "BTCUSDT",
+        "signal_type": "long",
+        "price": Decimal(100),
+        "strategy": "Test strategy",
+        "timestamp": NOON,
+        **own_bot(columns),
+    }
+    return create(Signal, columns, defaults)
