@@ -14,7 +14,7 @@ from psycopg import sql
 
 from bench.ledger_http import WebServer, request, send_all
 from bench.ledger_rows import BenchBot
-from bench.ledger_script import FILLS_PER_ORDER, OPERATIONS, Script, wire
+from bench.ledger_script import FILLS_PER_ORDER, OPERATIONS, Fact, Script, wire
 from bench.write_plans import LARGE
 
 SYMBOLS = 10
@@ -57,11 +57,9 @@ def tell_pattern(bot: BenchBot, server: WebServer) -> None:
         for number in range(SYMBOLS):
             script = Script(f"p{number}", f"GROW{number}USDT", begin + timedelta(minutes=number * 2))
             orders, fills = script.fills(FILLS_PER_SYMBOL)
-            facts = [
-                fact
-                for at, order in enumerate(orders)
-                for fact in (order, *fills[at * FILLS_PER_ORDER : (at + 1) * FILLS_PER_ORDER])
-            ]
+            facts: list[Fact] = []
+            for at, order in enumerate(orders):
+                facts += [order, *fills[at * FILLS_PER_ORDER : (at + 1) * FILLS_PER_ORDER]]
             body = json.dumps({"operations": [{"op": OPERATIONS[type(fact)], "data": wire(fact)} for fact in facts]})
             answer = send_all([connection], [[request("/batch", bot.token, body.encode())]]).expect(200)
             if b'"code"' in answer.last_body:
