@@ -182,5 +182,6 @@ def test_no_acknowledged_write_is_lost_or_doubled_whatever_happens(instance: Run
     assert {"lose_answer", "late", "twice"} <= outcome.faults.keys()
     assert report(outcome) == 0
     assert [name.split()[-1] for name in with_a_loss.verdict.lost] == [fill_id]
-    assert with_a_loss.verdict.wrong
+    # Beat may have corrected the figures by what is left of the fills meanwhile; then they are not what was told.
+    assert with_a_loss.differences or with_a_loss.verdict.wrong
     assert report(with_a_loss) == 1
