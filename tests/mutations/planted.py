@@ -182,7 +182,7 @@ RULES = (
     ),
     Planted(
         "awaiting_for_ever", "An order that was told to be partly filled goes on waiting when its fills have come.",
-        "bots/services/fills.py",
+        "bots/services/fill_orders.py",
         'set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}',
         '{"awaiting_fills"} if status == OrderStatus.FILLED else set()', ORDERS,
     ),
@@ -205,8 +205,8 @@ RULES = (
     ),
     Planted(
         "filled_at_the_first_fill", "An order was filled at the time of its first fill.",
-        "bots/services/fills.py", "SELECT max(f.executed_at) FROM fills f", "SELECT min(f.executed_at) FROM fills f",
-        MACHINE,
+        "bots/services/fill_orders.py", "SELECT max(f.executed_at) FROM fills f",
+        "SELECT min(f.executed_at) FROM fills f", MACHINE,
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
