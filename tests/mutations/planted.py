@@ -201,7 +201,8 @@ RULES = (
     ),
     Planted(
         "base_fee_at_one", "A fee in the base currency counts as if it were money.",
-        "bots/services/fills.py", "        return fill.price\n", "        return Decimal(1)\n", FILLS,
+        "bots/services/fills.py", "return fill.price if fill.fee_currency == base",
+        "return Decimal(1) if fill.fee_currency == base", FILLS,
     ),
     Planted(
         "filled_at_the_first_fill", "An order was filled at the time of its first fill.",
