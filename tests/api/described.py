@@ -1,7 +1,7 @@
 """Reading the description of the API: schemas by their names, fields that no schema has."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -50,3 +50,26 @@ def fits(described: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
     kinds = {"object": dict, "array": list, "null": type(None)}
     kind = kinds.get(schema.get("type", ""), object)
     return isinstance(value, kind) and (not isinstance(value, dict) or set(schema.get("required", ())) <= set(value))
+
+
+def edges(described: dict[str, Any], method: str, path: str, at: Iterable[str | int]) -> dict[str, list[Any]]:
+    """Return, by field of the object at a place in a body, the values at the ends of what its description allows."""
+    content = described["paths"][path][method].get("requestBody", {}).get("content", {})
+    schema = resolved(described, content.get("application/json", {}).get("schema", {}))
+    for step in at:
+        schema = resolved(described, schema["items"] if isinstance(step, int) else schema["properties"][step])
+    return {name: list(_edges(described, inner)) for name, inner in schema.get("properties", {}).items()}
+
+
+def _edges(described: dict[str, Any], schema: dict[str, Any]) -> Iterator[Any]:
+    schema = resolved(described, schema)
+    for option in schema.get("anyOf", ()):
+        yield from _edges(described, option)
+    yield from schema.get("enum", ())
+    if schema.get("type") == "null":
+        yield None
+    elif schema.get("type") == "boolean":
+        yield from (False, True)
+    elif schema.get("type") in ("integer", "number"):
+        yield from (schema[name] for name in ("minimum", "maximum") if name in schema)
+        yield from ([schema["exclusiveMaximum"] - 1] if "exclusiveMaximum" in schema else [])

@@ -6,6 +6,7 @@ part of what was made up is put onto a body that is good, and what is sent comes
 
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from bots.services.tokens import token_create
 from bots.services.trades import trade_record
 from tests.api.bad_inputs import CANDLE, CSV_HEADER, OPERATIONS, ORDER, THEN, TRADE, WRITES, changed
 from tests.api.conftest import bot_caller, staff_caller
+from tests.api.described import edges
 from tests.bots.ledger_tools import START, add_fill, at, place
 from tests.factories import AccountBalanceFactory, BotFactory, UserFactory
 from tests.live.live_browser import session_of
@@ -47,8 +49,9 @@ TARGETS = {"all": None, "bot": "spare", "symbol": "HALTUSDT", "exchange": "elsew
 class World:
     """A bot with a row of each kind, another one that people may close, and who asks."""
 
-    def __init__(self) -> None:
-        self.bot: Bot = BotFactory(bot_id="known", max_positions=1000, leverage_limit=100)
+    def __init__(self, described: dict[str, Any]) -> None:
+        self.described = described
+        self.bot: Bot = BotFactory(bot_id="known", max_positions=1000, leverage_limit=5)
         self.spare: Bot = BotFactory(bot_id="spare")
         place(self.bot, "o1", "buy", ROOM, created_at=at(0))
         add_fill(self.bot, "f1", "o1", "100", "1", 1)
@@ -108,6 +111,7 @@ class World:
         case.query = self._query(call, dict(case.query or {}), who, choose)
         if isinstance(case.body, dict):
             case.body = self._body(call, case.body, choose)
+            self._to_the_edge(call, case.body, choose)
         elif case.media_type == "text/csv":
             case.body = csv_of(case.body, choose)
 
@@ -122,7 +126,7 @@ class World:
         """A body of which most should be taken: new, sent before, or sent before with other content."""
         before, chance = self.sent.get(call), choose.random()
         if before is not None and chance < 0.1:
-            return before
+            return deepcopy(before)
         if chance > 0.9 or call not in WRITES or not WRITES[call].body:
             return made
         if call == "POST /batch":
@@ -131,7 +135,7 @@ class World:
             return {"password": PASSWORD if choose.random() < 0.5 else made.get("password", "")}
         else:
             body = self._grafted(call, made, choose, before if chance < 0.2 else None)
-        self.sent[call] = body
+        self.sent[call] = deepcopy(body)
         return body
 
     def _grafted(self, call: str, made: dict[str, Any], choose: random.Random, before: Any) -> Any:
@@ -145,7 +149,23 @@ class World:
         fields = {**part, **taken}
         if call in IDS and before is None:
             fields[IDS[call]] = self.new_name()
-        return changed(body, write.at, whole(call, fields, choose))
+        return deepcopy(changed(body, write.at, whole(call, fields, choose)))
+
+    def _to_the_edge(self, call: str, body: Any, choose: random.Random) -> None:
+        """Now and then put the least, the most or nothing into one field."""
+        write = WRITES.get(call)
+        if write is None or not write.body or choose.random() > 0.3:
+            return
+        method, path = call.split()
+        found = edges(self.described, method.lower(), f"/api/v1{path}", write.at)
+        fields = {name: ends for name, ends in found.items() if ends and name != IDS.get(call)}
+        part = body
+        for step in write.at:
+            part = reached(part, step)
+        if isinstance(part, dict) and fields:
+            name = choose.choice(list(fields))
+            part[name] = choose.choice(fields[name])
+            whole(call, part, choose)
 
     def _operation(self, choose: random.Random) -> dict[str, Any]:
         op = choose.choice(list(OPERATIONS))
