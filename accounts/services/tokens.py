@@ -11,6 +11,7 @@ from accounts.models import PersonalToken, User
 from audit.services.actions import Actor
 from tradingdb.lib import tokens
 from tradingdb.lib.errors import NotAuthenticated, NotFound, ValidationFailed
+from tradingdb.lib.retry import if_there_is_room
 
 DEFAULT_DAYS = 90
 MAX_DAYS = 365
@@ -71,7 +72,8 @@ def personal_token_authenticate(raw: str, *, now: datetime) -> User:
         raise NotAuthenticated(tokens.REFUSAL)
     if row.last_used_at is None or row.last_used_at <= now - USE_INTERVAL:
         due = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_INTERVAL)
-        PersonalToken.objects.filter(due, pk=row.pk).update(last_used_at=now)
+        used = PersonalToken.objects.filter(due, pk=row.pk)
+        if_there_is_room(lambda: used.update(last_used_at=now))
     return row.user
 
 

@@ -13,7 +13,7 @@ from bots.errors import BotNotActive
 from bots.models import Bot, BotToken
 from tradingdb.lib import tokens
 from tradingdb.lib.errors import DomainError, NotFound, ValidationFailed
-from tradingdb.lib.retry import atomic_retried
+from tradingdb.lib.retry import atomic_retried, if_there_is_room
 from tradingdb.lib.tokens import TokenContext, TokenRow, check_token
 
 DEFAULT_DAYS = 90
@@ -116,5 +116,6 @@ def token_authenticate(raw: str, *, now: datetime) -> TokenContext:
     context = check_token(raw, row_of(token) if token else None, now)
     if token is not None and (token.last_used_at is None or token.last_used_at <= now - USE_INTERVAL):
         due = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_INTERVAL)
-        BotToken.objects.filter(due, pk=token.pk).update(last_used_at=now)
+        used = BotToken.objects.filter(due, pk=token.pk)
+        if_there_is_room(lambda: used.update(last_used_at=now))
     return context
