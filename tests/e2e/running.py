@@ -34,7 +34,7 @@ class Running:
     @property
     def environ(self) -> dict[str, str]:
         """Our environment without the servers and the settings of the test run."""
-        ours = ("STATE_DIR", "PORT", "HOST", "WORKERS", "CANDLES", "SPEED", "DJANGO_SETTINGS_MODULE")
+        ours = ("STATE_DIR", "PORT", "HOST", "WORKERS", "CANDLES", "SPEED", "DJANGO_SETTINGS_MODULE", "PROCESS_KIND")
         inherited = {
             name: value
             for name, value in os.environ.items()

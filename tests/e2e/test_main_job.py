@@ -92,17 +92,18 @@ def test_a_disk_that_gets_low_stops_writing_and_nothing_else(instance: Running):
     bot = instance.bots(1)[0]
     with instance.api(bot["token"]) as api:
         assert fill_arrives(api, 1, "BTCUSDT", "buy", second=1) == 201
-
-        watch.look()
-        # The server reads its settings again in its own time.
-        assert wait_until(lambda: api.post("/events", json={"events": [EVENT]}).status_code == 503, PATIENCE)
-        assert fill_arrives(api, 2, "BTCUSDT", "sell", second=2) == 503
-        refused = api.post("/events", json={"events": [EVENT]})
-        permit, fills = api.get("/permit"), every_page(api, "/fills")
-        is_ready = instance.is_ready()
-
-        watch.mark = MIB
-        watch.look()
+        try:
+            watch.look()
+            # The server reads its settings again in its own time.
+            assert wait_until(lambda: api.post("/events", json={"events": [EVENT]}).status_code == 503, PATIENCE)
+            assert fill_arrives(api, 2, "BTCUSDT", "sell", second=2) == 503
+            refused = api.post("/events", json={"events": [EVENT]})
+            permit, fills = api.get("/permit"), every_page(api, "/fills")
+            is_ready = instance.is_ready()
+            instance.staff("viewer")
+        finally:
+            watch.mark = MIB
+            watch.look()
         assert wait_until(lambda: fill_arrives(api, 2, "BTCUSDT", "sell", second=2) in (200, 201), PATIENCE)
         stored = every_page(api, "/fills")
 
