@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.disk import LEFT_OUT, may_mount
 from tests.factories import HAND_MADE
 from tests.ledger_checks import assert_teardown_ledger_holds
 
@@ -28,3 +29,9 @@ def ledger_holds_at_the_end(request: pytest.FixtureRequest) -> Iterator[None]:
     request.getfixturevalue("_django_db_helper")
     yield
     assert_teardown_ledger_holds()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out because this machine cannot do it."""
+    if not may_mount():
+        terminalreporter.write_line(LEFT_OUT, yellow=True)

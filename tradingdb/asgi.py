@@ -15,6 +15,7 @@ from bots.api.lane import Lane  # noqa: E402
 from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
+from tradingdb.services.processes import stand_by  # noqa: E402
 
 # The largest body a call takes, and room for the largest form of the admin.
 LARGEST_BODY = 4 * BULK_LIMIT
@@ -63,3 +64,4 @@ def bounded(receive: Receive) -> Receive:
 
 
 application = Application()
+stand_by()

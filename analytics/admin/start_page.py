@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import CharField, Func, Max, Sum
+from django.db.models import CharField, Func, Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -16,9 +16,18 @@ from analytics.admin.risk_metrics import METRIC_COLUMNS
 from analytics.models import RiskMetrics
 from audit.models import InvariantRun, RiskEvent, SystemEvent
 from audit.services.invariant_runs import ledger_state
-from bots.admin.sidebar import bounded_count, open_cases, open_conflicts
+from bots.admin.sidebar import MOST, bounded_count, open_cases, open_conflicts, open_inbox
 from bots.choices import BotStatus, ParkedState
-from bots.models import Bot, ControlState, IngestConflict, ParkedFact, Position, ReconciliationCase, Trade
+from bots.models import (
+    Bot,
+    ControlState,
+    IngestConflict,
+    ParkedFact,
+    Position,
+    ReconciliationCase,
+    Trade,
+    UnattributedFill,
+)
 from tradingdb.lib import display
 from tradingdb.lib.sections import Section, list_url, table
 
@@ -73,10 +82,7 @@ def tiles(bots: Sequence[Bot], earned: Earned, now: datetime) -> list[dict[str, 
         tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
              list_url(ControlState), "; ".join(halts) or "no halt in force"),
         ledger_tile(now),
-        waiting_tile("Open cases", bounded_count(open_cases()), list_url(ReconciliationCase, status__exact="open")),
-        waiting_tile("Open conflicts", bounded_count(open_conflicts()), list_url(IngestConflict, status__exact="open")),
-        waiting_tile("Parked facts", bounded_count(ParkedFact.objects.filter(state=ParkedState.PARKED)),
-                     list_url(ParkedFact, state__exact="parked")),
+        *waiting_tiles(now),
     ]  # fmt: skip
 
 
@@ -88,9 +94,26 @@ def ledger_tile(now: datetime) -> dict[str, Any]:
     return tile("Ledger", value, list_url(InvariantRun), state.note + age)
 
 
-def waiting_tile(name: str, count: str, url: str) -> dict[str, Any]:
-    """Return a tile of things that wait for people."""
-    return tile(name, display.badge(count, tone="bad") if count else "0", url)
+def waiting_tiles(now: datetime) -> list[dict[str, Any]]:
+    """Return a tile of each thing that waits for people, or for an order."""
+    parked = ParkedFact.objects.filter(state=ParkedState.PARKED)
+    return [
+        waiting_tile("Open cases", open_cases(), list_url(ReconciliationCase, status__exact="open"), "opened_at", now),
+        waiting_tile("Inbox", open_inbox(), list_url(UnattributedFill, status__exact="open"), "received_at", now),
+        waiting_tile("Open conflicts", open_conflicts(), list_url(IngestConflict, status__exact="open"), "received_at",
+                     now),
+        waiting_tile("Parked facts", parked, list_url(ParkedFact, state__exact="parked"), "received_at", now),
+    ]  # fmt: skip
+
+
+def waiting_tile(name: str, rows: QuerySet[Any], url: str, since: str, now: datetime) -> dict[str, Any]:
+    """Return a tile of things that wait: how many, and how long the oldest has."""
+    # One question for both; how many beyond 99 is no help.
+    waiting = list(rows.order_by(since).values_list(since, flat=True)[: MOST + 1])
+    if not waiting:
+        return tile(name, "0", url)
+    count = f"{MOST}+" if len(waiting) > MOST else str(len(waiting))
+    return tile(name, display.badge(count, tone="bad"), url, f"the oldest for {display.age(now - waiting[0])}")
 
 
 def pnl_tiles(bots: Sequence[Bot], earned: Earned) -> list[dict[str, Any]]:

@@ -184,7 +184,8 @@ TRADED_SYMBOLS = """
     SELECT DISTINCT t.bot_id, t.symbol, b.currency FROM trades t JOIN bots b USING (bot_id)
     WHERE t.exit_time IS NOT NULL AND t.bot_id = ANY(%(bots)s::text[])
 """
-# As SETTLED, for every kind of fact that the inputs hold.
+# As SETTLED, for every kind of fact that the inputs hold. A rebuild that began at %(since)s has written trades that no
+# fact has changed.
 STALE = f"""
     SELECT w.bot_id, w.date FROM unnest(%(bots)s::text[], %(dates)s::date[]) AS w(bot_id, date)
     JOIN risk_metrics r ON r.bot_id = w.bot_id AND r.date = w.date AND r.definition = %(definition)s
@@ -194,7 +195,8 @@ STALE = f"""
     WHERE EXISTS (SELECT 1 FROM fills f
             WHERE f.bot_id = w.bot_id AND f.executed_at < e.end AND f.received_at > e.known_at)
         OR EXISTS (SELECT 1 FROM trades t
-            WHERE t.bot_id = w.bot_id AND t.exit_time < e.end AND t.updated_at > e.known_at)
+            WHERE t.bot_id = w.bot_id AND t.exit_time < e.end AND t.updated_at > e.known_at
+                AND (t.origin <> 'fills' OR %(since)s::timestamptz IS NULL OR t.updated_at < %(since)s::timestamptz))
         OR EXISTS (SELECT 1 FROM account_balance a
             WHERE a.bot_id = w.bot_id AND a."timestamp" < e.end AND a.created_at > e.known_at)
         OR EXISTS (SELECT 1 FROM cash_flows c
@@ -226,7 +228,7 @@ def _inputs(window: Window | None) -> Findings:
         for found in _different(bots[start : start + BOTS_AT_ONCE], by_bot)
     ]
     keys = {"bots": [row.bot_id for row, _ in different], "dates": [row.date for row, _ in different]}
-    stale = set(fetch(STALE, definition=DEFINITION, **keys)) if different else set()
+    stale = set(fetch(STALE, definition=DEFINITION, **keys, since=None)) if different else set()
     return findings(
         {"bot_id": row.bot_id, "date": row.date, "inputs_hash": row.inputs_hash, "inputs_hash_now": now}
         for row, now in different

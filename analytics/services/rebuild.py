@@ -59,6 +59,7 @@ OF_BOTS = """
     ) t ON true
     WHERE (%(bot)s::text IS NULL OR b.bot_id = %(bot)s) AND NOT EXISTS (
         SELECT 1 FROM trades n WHERE n.bot_id = b.bot_id AND n.exit_time IS NOT NULL AND n.updated_at > %(settled)s
+            AND (n.origin <> 'fills' OR %(since)s::timestamptz IS NULL OR n.updated_at < %(since)s::timestamptz)
     )
     ORDER BY b.bot_id
 """
@@ -98,19 +99,21 @@ class BalanceGap(NamedTuple):
     by_ledger: Decimal
 
 
-def metrics_rebuild(*, bot_id: str | None = None, check: bool = False) -> list[Difference]:
+def metrics_rebuild(
+    *, bot_id: str | None = None, check: bool = False, since: datetime | None = None
+) -> list[Difference]:
     """Compute every stored row of metrics anew, correct those that differ, and return the figures that did.
 
     A row that a late fact made stale is no difference: a job computes it again soon; it is corrected all the same.
-    With `check` nothing is changed.
+    With `check` nothing is changed. since: when a rebuild began that has corrected trades; no fact has changed those.
     """
     bots = bots_read(None if bot_id is None else [bot_id])
     parts = (bots[start : start + BOTS_AT_ONCE] for start in range(0, len(bots), BOTS_AT_ONCE))
-    return [found for part in parts for found in _metrics_of(part, check=check)]
+    return [found for part in parts for found in _metrics_of(part, check=check, since=since)]
 
 
 @transaction.atomic
-def _metrics_of(bots: Sequence[BotRow], *, check: bool) -> list[Difference]:
+def _metrics_of(bots: Sequence[BotRow], *, check: bool, since: datetime | None) -> list[Difference]:
     with connection.cursor() as cursor:
         cursor.execute(LOCK)
     now = timezone.now()
@@ -122,7 +125,7 @@ def _metrics_of(bots: Sequence[BotRow], *, check: bool) -> list[Difference]:
         after = _rows(bots)
         transaction.set_rollback(True)
     computed = {(wanted.history.bot.bot_id, wanted.inputs.day) for some in due.values() for wanted in some}
-    stale = _stale(before)
+    stale = _stale(before, since)
     found: dict[Key, list[Difference]] = defaultdict(list)
     for key in sorted({*before, *computed}):
         found[key] = list(_compare(key, before.get(key), after.get(key) if key in computed else None))
@@ -156,10 +159,10 @@ def _has_begun(history: BotHistory | None, day: date) -> bool:
     return history is not None and history.bot.first_day is not None and day >= history.bot.first_day
 
 
-def _stale(stored: Mapping[Key, Any]) -> set[Key]:
+def _stale(stored: Mapping[Key, Any], since: datetime | None) -> set[Key]:
     keys = sorted(stored)
     bots, dates = [bot_id for bot_id, _ in keys], [day for _, day in keys]
-    return set(fetch(STALE, definition=DEFINITION, bots=bots, dates=dates)) if keys else set()
+    return set(fetch(STALE, definition=DEFINITION, bots=bots, dates=dates, since=since)) if keys else set()
 
 
 def _compare(key: Key, stored: Mapping[str, Any] | None, due: Mapping[str, Any] | None) -> Iterator[Difference]:
@@ -217,14 +220,14 @@ def _snapshots_of(slots: Sequence[datetime], rows: Sequence[PortfolioSnapshot], 
     return found
 
 
-def bots_rebuild(*, bot_id: str | None = None, check: bool = False) -> list[Difference]:
+def bots_rebuild(*, bot_id: str | None = None, check: bool = False, since: datetime | None = None) -> list[Difference]:
     """Compare what bots' own rows say with balances and trades, correct it, and return what differed.
 
-    A bot of which a trade changed just now is left to the job that adds up.
+    A bot of which a trade changed just now is left to the job that adds up; `since` as in `metrics_rebuild`.
     """
     sums: dict[str, tuple[Decimal | None, Decimal, Decimal | None, Decimal]] = {}
     for owner, currency, equity, pnl, told, symbol, net in fetch(
-        OF_BOTS, bot=bot_id, settled=timezone.now() - FIGURES_DUE
+        OF_BOTS, bot=bot_id, settled=timezone.now() - FIGURES_DUE, since=since
     ):
         is_like = symbol is not None and split_symbol(symbol, currency)[1] == currency
         known = sums.get(owner, (equity, pnl, told, Decimal(0)))[3]

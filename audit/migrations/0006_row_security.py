@@ -1,9 +1,9 @@
 from django.db import migrations
 
-from tradingdb.lib.db import RowSecurity
+from tradingdb.lib.db import ACTING_BOT, RowSecurity
 
 # A bot's own rows; without a bot, none.
-OWN = "bot_id = nullif(current_setting('app.bot_id', true), '')"
+OWN = f"bot_id = {ACTING_BOT}"
 
 
 class Migration(migrations.Migration):

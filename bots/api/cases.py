@@ -12,12 +12,13 @@ from bots.api.pagination import Id
 from bots.api.reads import page
 from bots.api.routers import staff as router
 from bots.api.schemas import CasePatch, ResolveIn
+from bots.choices import CaseStatus
 from bots.ledger.shapes import shape
 from bots.selectors import lists
-from bots.selectors.fields import CASE, RISK_EVENT
+from bots.selectors.fields import RISK_EVENT
 from bots.services.cases import case_update
 
-CasePage, ConflictPage = rows.page_model(rows.CaseOut), rows.page_model(rows.ConflictOut)
+CasePage, ConflictPage = rows.page_model(rows.StaffCaseOut), rows.page_model(rows.ConflictOut)
 ParkedPage, RiskEventPage = rows.page_model(rows.ParkedOut), rows.page_model(rows.RiskEventOut)
 ActionPage = rows.page_model(rows.ActionOut)
 
@@ -31,14 +32,16 @@ def list_cases(request: HttpRequest, query: Query[queries.CaseQuery]) -> HttpRes
 @router.patch(
     "/reconciliation/cases/{case_id}",
     auth=for_staff(Role.TRADER),
-    response={200: rows.CaseOut, **errors(404, 409, 413, 415)},
+    response={200: rows.StaffCaseOut, **errors(404, 409, 413, 415)},
 )
 def change_case(request: HttpRequest, case_id: Path[Id], body: CasePatch) -> HttpResponse:
-    """Look into a case, explain it, close it."""
+    """Look into a case, explain it, close it. Who looks into it becomes its owner."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
     changes = body.model_dump(exclude_none=True)
+    if changes.get("status") == CaseStatus.INVESTIGATING:
+        changes["owner"] = staff.user
     case = case_update(case_id=case_id, changes=changes, actor=staff.actor(request))
-    return answer(shape({name: getattr(case, name) for name in CASE}, CASE))
+    return answer(lists.case_row(case))
 
 
 @router.get("/conflicts", auth=for_staff(), response={200: ConflictPage, **errors()})

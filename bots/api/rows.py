@@ -83,6 +83,7 @@ TradeOut = row_model(
 )
 BalanceOut = row_model("BalanceOut", AccountBalance, BALANCE)
 CaseOut = row_model("CaseOut", ReconciliationCase, CASE)
+StaffCaseOut = row_model("StaffCaseOut", ReconciliationCase, CASE, account_id=str | None, owner=str | None)
 ConflictOut = row_model("ConflictOut", IngestConflict, CONFLICT)
 ParkedOut = row_model("ParkedOut", ParkedFact, PARKED)
 RiskEventOut = row_model("RiskEventOut", RiskEvent, RISK_EVENT)

@@ -1,15 +1,12 @@
-"""A bot sees and writes its own rows only. The bot is named by app.bot_id, set in each transaction; unset or empty it
-fits no row. The tables' owner (staff, jobs) is not bound."""
+"""A bot sees and writes its own rows only; who names nobody, none. The tables' owner (staff, jobs) is not bound."""
 
 from django.db import migrations
 
-from tradingdb.lib.db import RowSecurity
+from tradingdb.lib.db import ACTING_BOT, RowSecurity
 
-# The setting stays behind as '' once it was used, and no row of any table may have that for its bot.
-BOT = "nullif(current_setting('app.bot_id', true), '')"
-OWN = f"bot_id = {BOT}"
-OWN_ACCOUNT = f"(SELECT b.account_id FROM bots b WHERE b.bot_id = {BOT})"  # noqa: S608
-OWN_RESTRICTION = f"scope = 'bot' AND target = {BOT}"
+OWN = f"bot_id = {ACTING_BOT}"
+OWN_ACCOUNT = f"(SELECT b.account_id FROM bots b WHERE b.bot_id = {ACTING_BOT})"  # noqa: S608
+OWN_RESTRICTION = f"scope = 'bot' AND target = {ACTING_BOT}"
 TABLES = (
     "bots",
     "bot_tokens",
@@ -28,7 +25,7 @@ TABLES = (
     "reconciliation_cases",
 )
 # Each looks at one row by a name that somebody must know already, and says no more than the caller must hear.
-FUNCTIONS = """
+FUNCTIONS = f"""
 -- The bot of a token, by the part of the token that is no secret: asked before it is known who calls.
 CREATE FUNCTION trading.bot_of_token(asked text) RETURNS text
 LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -43,12 +40,12 @@ BEGIN
     RETURN EXISTS (
         SELECT FROM trading.bots b
         JOIN trading.fills f ON f.account_id = b.account_id AND f.symbol = of_symbol AND f.exchange_trade_id = execution
-        WHERE b.bot_id = current_setting('app.bot_id', true)
+        WHERE b.bot_id = {ACTING_BOT}
     );
 END
 $$;
 REVOKE ALL ON FUNCTION trading.bot_of_token(text), trading.execution_is_known(text, text) FROM PUBLIC;
-"""
+"""  # noqa: S608
 NO_FUNCTIONS = """
 DROP FUNCTION trading.execution_is_known(text, text);
 DROP FUNCTION trading.bot_of_token(text);
@@ -68,7 +65,9 @@ class Migration(migrations.Migration):
         RowSecurity("positions", "told_is_kept", command="DELETE", rows="opening_fill_id <> ''", restrictive=True),
         RowSecurity("exchange_accounts", "own_account", command="SELECT", rows=f"id = {OWN_ACCOUNT}"),
         # Restrictions of everybody, of symbols and exchanges, and its own. A breach restricts its bot and lifts nothing.
-        RowSecurity("control_states", "those_that_apply", command="SELECT", rows=f"scope <> 'bot' OR target = {BOT}"),
+        RowSecurity(
+            "control_states", "those_that_apply", command="SELECT", rows=f"scope <> 'bot' OR target = {ACTING_BOT}"
+        ),
         RowSecurity("control_states", "first", command="INSERT", new_rows=f"{OWN_RESTRICTION} AND state = 'REDUCING'"),
         RowSecurity(
             "control_states",

@@ -15,9 +15,11 @@ CASE = (
     "opened_at",
     "last_seen_at", "gone_since", "resolved_at",
 )  # fmt: skip
+# What staff see beside it: the account by its name, and who looks into it.
+STAFF_CASE = (*CASE, "account_id", "owner")
 CONFLICT = (
-    "id", "bot_id", "kind", "natural_id", "stored_body", "received_body", "received_count", "status", "resolution",
-    "request_id", "received_at", "resolved_at",
+    "id", "bot_id", "kind", "natural_id", "stored_body", "received_body", "received_count", "status", "decision",
+    "stored_as", "resolution", "request_id", "received_at", "resolved_at",
 )  # fmt: skip
 PARKED = ("id", "bot_id", "kind", "fact_id", "order_id", "body", "state", "source", "received_at", "applied_at")
 RISK_EVENT = (

@@ -21,7 +21,8 @@ from bots.models import (
     Signal,
     Trade,
 )
-from bots.selectors.fields import ACTION, CASE, CONFLICT, PARKED, RISK_EVENT
+from bots.selectors.conflicts import stored_bodies
+from bots.selectors.fields import ACTION, CASE, CONFLICT, PARKED, RISK_EVENT, STAFF_CASE
 
 Row = dict[str, Any]
 Moment = datetime | date
@@ -56,7 +57,8 @@ def _trade_status(value: str) -> Q:
 class Listing:
     """One list: its rows, the time they are ordered by, the columns they are read with, and their wire form.
 
-    `filters` turns the value of a parameter into a condition; bot_id, start and end every list has.
+    `filters` turns the value of a parameter into a condition; bot_id, start and end every list has. `complete` adds to
+    the rows of a page what their columns do not say.
     """
 
     model: type[Model]
@@ -64,6 +66,7 @@ class Listing:
     columns: tuple[str, ...]
     shape: Callable[[Row], Row]
     filters: Mapping[str, Callable[[Any], Q]] = field(default_factory=dict)
+    complete: Callable[[list[Row]], list[Row]] = list
 
     def select(self, given: Mapping[str, Any]) -> QuerySet[Any]:
         """Return the rows that fit what was given, newest first; None is "not given"."""
@@ -81,7 +84,14 @@ class Listing:
             time, key = after
             # The first condition alone can use an index on the time.
             rows = rows.filter(Q(**{f"{self.time}__lte": time}), Q(**{f"{self.time}__lt": time}) | Q(pk__lt=key))
-        return list(rows.values(*dict.fromkeys((*self.columns, self.time, "id")))[:limit])
+        return self.complete(list(rows.values(*dict.fromkeys((*self.columns, self.time, "id")))[:limit]))
+
+
+def case_row(case: ReconciliationCase) -> Row:
+    """Return one case as staff see it."""
+    row = {name: getattr(case, name) for name in CASE}
+    row |= {"account_id": case.account and case.account.account_id, "owner": case.owner and case.owner.email}
+    return shape(row, STAFF_CASE)
 
 
 def listing(model: type[Model], time: str, columns: tuple[str, ...], **filters: Callable[[Any], Q]) -> Listing:
@@ -105,10 +115,21 @@ TRADES = Listing(
     {"symbol": equals("symbol"), "side": equals("side"), "status": _trade_status},
 )
 BALANCES = listing(AccountBalance, "timestamp", BALANCE, symbol=nothing, side=nothing, status=nothing)
-CASES = listing(
-    ReconciliationCase, "opened_at", CASE, symbol=equals("symbol"), kind=equals("kind"), status=equals("status")
+CASES = Listing(
+    ReconciliationCase,
+    "opened_at",
+    (*CASE, "account__account_id", "owner__email"),
+    lambda row: shape(row | {"account_id": row["account__account_id"], "owner": row["owner__email"]}, STAFF_CASE),
+    {"symbol": equals("symbol"), "kind": equals("kind"), "status": equals("status")},
 )
-CONFLICTS = listing(IngestConflict, "received_at", CONFLICT, kind=equals("kind"), status=equals("status"))
+CONFLICTS = Listing(
+    IngestConflict,
+    "received_at",
+    CONFLICT,
+    lambda row: shape(row, CONFLICT),
+    {"kind": equals("kind"), "status": equals("status")},
+    complete=lambda rows: [row | {"stored_body": body} for row, body in zip(rows, stored_bodies(rows), strict=True)],
+)
 PARKED_FACTS = listing(
     ParkedFact,
     "received_at",

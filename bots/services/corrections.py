@@ -7,21 +7,27 @@ and, once it is flat, the profit come out as if only the right fill had been the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from django.utils import timezone
+
 from audit.services.actions import Actor
-from bots.choices import OrderIntent, OrderType, Side
+from bots.choices import Liquidity, OrderIntent, OrderType, Side
 from bots.ledger.facts import NewFill, NewOrder
+from bots.selectors.corrections import FIX, SOURCE, VOID
 from bots.services.context import BotContext, bot_context
 from bots.services.locks import lock_symbol
 from bots.services.orders import record_fill_with_order
 from bots.services.plan import Outcome, Plan, Row, Sql, run, within
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
+from tradingdb.lib.times import refuse_future, to_utc
 
-SOURCE = "correction"
 FILL = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
 CHANGEABLE = ("price", "quantity", "fee", "fee_currency", "liquidity", "executed_at")
+# What the columns for amounts hold with all their decimals.
+LARGEST = Decimal(10) ** 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,10 @@ def correct_fill(bot: BotContext, correction: Correction) -> Plan[Outcome]:
         "executed_at": wrong["executed_at"] + timedelta(microseconds=1)
     }
     back["fee"] = None if wrong["fee"] is None else wrong["fee"].copy_negate()
-    outcomes = [(yield from _book(bot, f"void_{wrong['id']}", wrong["symbol"], str(out), back, told))]
+    outcomes = [(yield from _book(bot, f"{VOID}{wrong['id']}", wrong["symbol"], str(out), back, told))]
     if changes is not None:
         right = {name: wrong[name] for name in CHANGEABLE} | changes
-        outcomes.append((yield from _book(bot, f"fix_{wrong['id']}", wrong["symbol"], wrong["side"], right, told)))
+        outcomes.append((yield from _book(bot, f"{FIX}{wrong['id']}", wrong["symbol"], wrong["side"], right, told)))
     updates = tuple(update for outcome in outcomes for update in outcome.updates)
     fills = [outcome.body["fill"] for outcome in outcomes]
     return Outcome(201, {"corrects": wrong["fill_id"], "fills": fills}, updates=updates)
@@ -61,12 +67,12 @@ def _wrong_fill(bot: BotContext, fill_id: str) -> Plan[Row]:
     (rows,) = yield [Sql(FILL, {"bot": bot.bot_id, "id": fill_id})]
     if not rows:
         raise NotFound("No such fill.", fill_id=fill_id)
-    if rows[0]["fill_id"].startswith("void_") and rows[0]["source"] == SOURCE:
+    if rows[0]["fill_id"].startswith(VOID) and rows[0]["source"] == SOURCE:
         raise ValidationFailed("It is half of a correction: correct the fill that took its place.")
-    void = f"void_{rows[0]['id']}"
+    void = f"{VOID}{rows[0]['id']}"
     _, voids = yield [lock_symbol(bot.bot_id, rows[0]["symbol"]), Sql(FILL, {"bot": bot.bot_id, "id": void})]
     if voids:
-        instead = f"fix_{rows[0]['id']}"
+        instead = f"{FIX}{rows[0]['id']}"
         raise Conflict(f"Fill {fill_id} is corrected already. Correct {instead}, if there is one.", fill_id=fill_id)
     return rows[0]
 
@@ -80,7 +86,24 @@ def _changes(wrong: Row, correction: Correction) -> dict[str, Any] | None:
     changes = {name: value for name, value in correction.right.items() if wrong[name] != value}
     if not changes:
         raise ValidationFailed("Nothing differs from what is stored.")
+    _check(changes)
     return changes
+
+
+def _check(right: Mapping[str, Any]) -> None:
+    """Refuse figures that no fill can have: what a person types is held to what bots are held to."""
+    for name in ("price", "quantity"):
+        if name in right and not (isinstance(right[name], Decimal) and 0 < right[name] < LARGEST):
+            raise ValidationFailed(f"The {name} must be a number above zero.")
+    if right.get("fee") is not None and not abs(right["fee"]) < LARGEST:
+        raise ValidationFailed("The fee must be a number.")
+    if right.get("liquidity") not in (None, *Liquidity.values):
+        raise ValidationFailed(f"Liquidity is one of {', '.join(Liquidity.values)}.")
+    if "executed_at" in right:
+        try:
+            refuse_future(to_utc(right["executed_at"]), timezone.now())
+        except ValueError as e:
+            raise ValidationFailed(f"The time of the fill {e}.") from e
 
 
 def _book(

@@ -7,7 +7,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from bots.choices import CaseKind, ControlLevel, FactKind, OrderIntent, OrderStatus, ParkedState
+from bots.choices import (
+    TERMINAL_ORDER_STATUSES,
+    CaseKind,
+    ControlLevel,
+    FactKind,
+    OrderIntent,
+    OrderStatus,
+    ParkedState,
+)
 from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
@@ -19,7 +27,7 @@ from bots.services import ledger_store as store
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
-from bots.services.fills import ENDED, apply_fill, park, record_fill, seen_before
+from bots.services.fills import ENDED, apply_fill, load_keys, park, record_fill, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
 from bots.services.permits import controls, restrictions_from
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
@@ -175,15 +183,7 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
         news = fact_from(OrderNews, body, source=fact["source"])
         return (yield from within(_apply_news(bot, news, row, digest=digest, now=now)))
     fill = fact_from(NewFill, body, source=fact["source"])
-    keys = {
-        "bot": bot.bot_id,
-        "order": order.order_id,
-        "fill": fill.fill_id,
-        "account": bot.account_id,
-        "execution": fill.exchange_trade_id,
-        "exchange": bot.exchange,
-    }
-    ((row,),) = yield [Sql(store.LOAD, keys)]
+    ((row,),) = yield [Sql(store.LOAD, load_keys(bot, fill))]
     known = yield from within(seen_before(bot, fill, digest, row))
     state = ParkedState.REFUSED if known else ParkedState.APPLIED
     yield [Sql(UNPARK, done | {"state": state.value})]
@@ -247,12 +247,13 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
         status = status_of(new, filled=row["filled_quantity"], quantity=row["quantity"])
         waits = lacks_fills(new, status)
         flags = ["awaiting_fills"] if waits else []
-        values |= {"status": status, "reported_status": new, "reported_at": at}
+        told_at = _told_at(row, new, at)
+        values |= {"status": status, "reported_status": new, "reported_at": told_at}
         values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
         if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
             values["submitted_at"] = at
-        if new in ENDED and row["filled_quantity"]:
-            late = yield from _filled_after(bot, row, at, now)
+        if new in ENDED and row["filled_quantity"] and (new != old or told_at != row["reported_at"]):
+            late = yield from _filled_after(bot, row, told_at, now)
             values["flags"] = sorted({*values["flags"], *late})
     event = {
         "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
@@ -264,6 +265,18 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
     (rows, _) = yield Last([moved, insert("order_events", event, suffix="")])
     body = shape(rows[0], ORDER)
     return Outcome(200, body | {"flags": flags}, updates=(_live(bot, body),))
+
+
+def _told_at(row: Row, new: OrderStatus, at: datetime) -> datetime:
+    """Return the moment of what an order is told to be: of an end the earliest that was told, else the latest.
+
+    An end that is told again did not happen again; a status that is told again was still so then. Neither depends on
+    which of the two came first.
+    """
+    known: datetime | None = row["reported_at"]
+    if known is None or new != row["reported_status"]:
+        return at
+    return min(known, at) if new in TERMINAL_ORDER_STATUSES else max(known, at)
 
 
 def _filled_after(bot: BotContext, row: Row, at: datetime, now: datetime) -> Plan[list[str]]:

@@ -44,8 +44,9 @@ OPTIONS = (
     f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c application_name=tradingdb-lane {REQUESTS.options()}"
 )
 WAIT_FOR_CONNECTION_SECONDS = 2.0
-# Not longer: the pool tries ever more seldom, and would find a server late that was away for minutes.
-RECONNECT_SECONDS = 2.0
+# A connection that cannot be made is tried once more after this time and then given up; the next call tries anew.
+# The pool's own way, ever longer pauses, would find a server late that is back.
+RECONNECT_SECONDS = 0.2
 USE_SECONDS = 60.0
 
 
@@ -89,6 +90,7 @@ class Shell:
             open=False,
             timeout=WAIT_FOR_CONNECTION_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
+            reconnect_failed=_knock_on,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
@@ -220,6 +222,16 @@ class Shell:
             finally:
                 for _ in waiting:
                     self._updates.task_done()
+
+
+async def _knock_on(pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]]) -> None:
+    """Go on trying for the calls that wait while there is no connection at all."""
+    found = pool.get_stats()
+    if found.get("requests_waiting") and not found.get("pool_size"):
+        size = pool.max_size
+        # What a pool lacks of its new least size is connected at once.
+        await pool.resize(0, size)
+        await pool.resize(1, size)
 
 
 async def _configure(session: psycopg.AsyncConnection[Row]) -> None:

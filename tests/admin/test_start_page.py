@@ -1,14 +1,14 @@
 """The figures on top of the admin's start page: of all bots, and of like money alone."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from analytics.admin.start_page import BOTS_SHOWN, pnl_of_day, pnl_tiles, tiles
-from bots.models import Bot
-from tests.factories import BotFactory, TradeFactory
+from bots.models import Bot, IngestConflict, ParkedFact, ReconciliationCase
+from tests.factories import BotFactory, TradeFactory, UnattributedFillFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -51,3 +51,29 @@ def test_unlike_money_is_never_added_up(midnight):
         "USDT, demo; closed since 00:00Z": "5",
         "USDT, live; closed since 00:00Z": "-3",
     }
+
+
+def test_what_waits_for_people_is_counted_with_the_age_of_the_oldest(midnight):
+    bot = BotFactory()
+    for hours in (2, 30):
+        since, name = midnight - timedelta(hours=hours), f"n{hours}"
+        ReconciliationCase.objects.create(bot=bot, kind="overfill", subject_id=name, opened_at=since)
+        UnattributedFillFactory(account=bot.account, exchange_trade_id=name, received_at=since)
+        conflict = {"natural_id": name, "stored_body": {}, "received_body": {}, "received_hash": b"x"}
+        IngestConflict.objects.create(bot=bot, kind="fill", received_at=since, **conflict)
+        parked = {"fact_id": name, "order_id": name, "body": {}, "content_hash": b"x"}
+        ParkedFact.objects.create(bot=bot, kind="fill", received_at=since, **parked)
+
+    found = {tile["name"]: tile for tile in tiles([], {}, midnight)}
+
+    for name in ("Open cases", "Inbox", "Open conflicts", "Parked facts"):
+        assert ">2<" in found[name]["value"], name
+        assert found[name]["note"] == "the oldest for 1 d", name
+
+
+def test_nothing_that_waits_is_a_plain_zero(midnight):
+    found = {tile["name"]: tile for tile in tiles([], {}, midnight)}
+
+    assert [(found[name]["value"], found[name]["note"]) for name in ("Open cases", "Inbox", "Parked facts")] == [
+        ("0", "")
+    ] * 3

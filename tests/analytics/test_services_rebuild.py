@@ -1,5 +1,6 @@
 """Metrics, figures of bots, snapshots and balances, worked out from the facts again: what differs is named."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -145,3 +146,57 @@ def test_the_command_tells_differences_of_every_kind(scratch: Ledger) -> None:
     call_command("rebuild_ledger", stdout=told)
     call_command("rebuild_ledger", "--check", stdout=told)
     assert told.getvalue().splitlines()[-1].endswith("figures that differ: 0")
+
+
+# One of each kind that the command works out, planted together, and the figure that must be named.
+PLANTED = {
+    "order": ("UPDATE orders SET fees = 9 WHERE bot_id = 'rich_001' AND order_id = 'in'", "fees"),
+    "fill": ("UPDATE fills SET realized_pnl = 7 WHERE bot_id = 'rich_001' AND fill_id = 'f5'", "realized_pnl"),
+    "position": (
+        "UPDATE positions SET cost_basis = 1 WHERE bot_id = 'rich_001' AND symbol = 'BTCUSDT' AND status = 'open'",
+        "cost_basis",
+    ),
+    "trade": (
+        "UPDATE trades SET exit_price = 2 WHERE bot_id = 'rich_001' AND symbol = 'BTCUSDT' AND side = 'long'"
+        " AND exit_time IS NOT NULL",
+        "exit_price",
+    ),
+    "metrics": (f"UPDATE risk_metrics SET total_trades = total_trades + 1 WHERE {DAY}", "total_trades"),
+    "bot": ("UPDATE bots SET current_equity = 5 WHERE bot_id = 'rich_001'", "current_equity"),
+}
+
+
+@pytest.mark.parametrize("kinds", [*([kind] for kind in PLANTED), list(PLANTED)], ids=" ".join)
+def test_what_is_planted_is_reported_as_json_and_corrected(scratch: Ledger, kinds: list[str]) -> None:
+    execute(FREE, *(PLANTED[kind][0] for kind in kinds))
+    checked, corrected, clean = StringIO(), StringIO(), StringIO()
+
+    with pytest.raises(CommandError) as caught:
+        call_command("rebuild_ledger", "--dry-run", "--json", stdout=checked)
+    call_command("rebuild_ledger", "--json", stdout=corrected)
+    call_command("rebuild_ledger", "--check", "--json", stdout=clean)
+
+    found, done, after = (json.loads(text.getvalue()) for text in (checked, corrected, clean))
+    assert caught.value.returncode == 1
+    assert {*found["kinds"]} >= {*kinds}
+    for one in (found, done):
+        planted = {(kind, PLANTED[kind][1]) for kind in kinds}
+        assert planted <= {(each["kind"], each["field"]) for each in one["differences"]}
+        assert one["count"] == sum(one["kinds"].values()) == len(one["differences"])
+    assert (found["check"], done["check"]) == (True, False)
+    assert (after["count"], after["kinds"], after["differences"]) == (0, {}, [])
+    assert_ledger_holds()
+
+
+def test_a_told_balance_that_was_changed_by_hand_stands_beside_what_the_ledger_comes_to(scratch: Ledger) -> None:
+    told = StringIO()
+    call_command("rebuild_ledger", "--check", "--json", stdout=told)
+    (before,) = (one for one in json.loads(told.getvalue())["balances"] if one["bot_id"] == "plain_001")
+    execute("UPDATE account_balance SET total_balance = total_balance + 1 WHERE bot_id = 'plain_001'")
+
+    told = StringIO()
+    call_command("rebuild_ledger", "--check", "--json", stdout=told)
+
+    (after,) = (one for one in json.loads(told.getvalue())["balances"] if one["bot_id"] == "plain_001")
+    assert Decimal(after["told"]) == Decimal(before["told"]) + 1
+    assert after["by_ledger"] == before["by_ledger"]

@@ -5,9 +5,12 @@ from datetime import timedelta
 import pytest
 
 from audit.models import RiskEvent, UserAction
+from bots.errors import DuplicateExecution
 from bots.models import Bot, IngestConflict, ParkedFact, ReconciliationCase
 from tests.api.conftest import Caller
-from tests.factories import NOON
+from tests.bots.ledger_tools import add_fill, place
+from tests.factories import NOON, BotFactory
+from tradingdb.lib.errors import Conflict
 
 
 @pytest.fixture
@@ -29,6 +32,17 @@ def test_cases_show_what_the_contract_names(viewer: Caller, case: Reconciliation
     assert (row["bot_id"], row["symbol"], row["expected"]) == (case.bot_id, "BTCUSDT", {"size": "1"})
     assert viewer.get("/reconciliation/cases", kind="overfill").json()["items"] == []
     assert len(viewer.get("/reconciliation/cases", status="open", bot_id=case.bot_id).json()["items"]) == 1
+
+
+def test_a_case_says_whose_account_it_is_of_and_who_looks_into_it(trader: Caller, case: ReconciliationCase):
+    account = case.bot.account
+    ReconciliationCase.objects.update(account=account)
+
+    answer = trader.patch(f"/reconciliation/cases/{case.pk}", {"status": "investigating"}).json()
+
+    (row,) = trader.get("/reconciliation/cases").json()["items"]
+    assert row == answer
+    assert (row["account_id"], row["owner"]) == (account.account_id, ReconciliationCase.objects.get().owner.email)
 
 
 def test_a_case_is_closed_with_a_resolution_and_a_name(trader: Caller, case: ReconciliationCase):
@@ -127,3 +141,27 @@ def test_actions_of_people_are_listed_and_filtered(trader: Caller, viewer: Calle
     assert row["after"]["state"] == "HALTED"
     assert viewer.get("/audit/actions", user_email=row["user_email"], resource_type="control").json()["items"] == [row]
     assert viewer.get("/audit/actions", action="nothing").json() == {"items": [], "next": None}
+
+
+def test_staff_see_the_fill_of_another_bot_that_an_execution_is_stored_as(viewer: Caller, bot: Bot):
+    twin = BotFactory(account=bot.account)
+    stranger = BotFactory()
+    for owner, name in ((bot, "mine"), (stranger, "foreign")):
+        place(owner, "o1", "buy", "1")
+        add_fill(owner, name, "o1", "100", "1", exchange_trade_id="x1")
+    place(twin, "o1", "buy", "1")
+    with pytest.raises(DuplicateExecution):
+        add_fill(twin, "theirs", "o1", "101", "1", exchange_trade_id="x1")
+    add_fill(twin, "own", "o1", "7", "1")
+    with pytest.raises(Conflict):
+        add_fill(twin, "own", "o1", "8", "1")
+
+    newest, oldest = viewer.get("/conflicts").json()["items"]
+
+    assert IngestConflict.objects.get(natural_id="theirs").stored_body == {
+        "symbol": "BTCUSDT", "exchange_trade_id": "x1",
+    }  # fmt: skip
+    assert (oldest["stored_body"]["bot_id"], oldest["stored_body"]["fill_id"]) == (bot.bot_id, "mine")
+    assert (oldest["stored_body"]["price"], oldest["received_body"]["price"]) == ("100", "101")
+    assert newest["stored_body"]["price"] == "7"
+    assert (newest["decision"], newest["stored_as"]) == (None, None)

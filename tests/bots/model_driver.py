@@ -9,7 +9,8 @@ from bots.services.fills import order_add_fill
 from bots.services.orders import order_apply_news, order_place
 from bots.services.plan import Outcome
 from tests.bots.ledger_tools import at
-from tests.bots.model_ledger import Answer, Told, ToldFill, ToldOrder
+from tests.bots.model_ledger import Answer
+from tests.bots.model_told import Told, ToldFill, ToldOrder
 from tradingdb.lib.errors import DomainError
 
 Spell = Callable[[Decimal], str]

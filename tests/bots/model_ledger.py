@@ -6,67 +6,12 @@ It shares nothing with bots/ledger and bots/services. Every call answers what th
 
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
 from itertools import count
 from typing import Any, NamedTuple
 
 from tests.bots.model_fold import ZERO, Executed, Part, Round, folded, rounded
-
-# Fractional minutes after the start of the tests; "now" lies after all of them.
-NOW = 10.0**9
-ENDS = ("cancelled", "rejected", "expired", "failed", "deactivated")
-AFTER_PARTIAL = {"filled", "cancelled", "expired", "failed", "deactivated"}
-WORDS = {"pending", "submitted", "untriggered", "triggered", "partially_filled", "filled", *ENDS}
-MAY_FOLLOW = {
-    "pending": WORDS - {"pending"},
-    "submitted": WORDS - {"pending", "submitted"},
-    "untriggered": WORDS - {"pending", "untriggered"},
-    "triggered": WORDS - {"pending", "untriggered", "triggered"},
-    "partially_filled": AFTER_PARTIAL,
-}
-STRICT = ("ACTIVE", "REDUCING", "HALTED")
-
-
-class ToldOrder(NamedTuple):
-    """The body of an order; two that are equal mean the same."""
-
-    order_id: str
-    symbol: str
-    side: str
-    quantity: Decimal
-    intent: str = "report"
-    status: str | None = None
-    leverage: Decimal | None = None
-    reduce_only: bool = False
-    order_purpose: str | None = None
-    order_type: str = "market"
-    price: Decimal | None = None
-
-
-class ToldFill(NamedTuple):
-    """The body of a fill; `at` in minutes."""
-
-    fill_id: str
-    order_id: str
-    price: Decimal
-    quantity: Decimal
-    at: float
-    fee: Decimal | None = None
-    fee_currency: str | None = None
-    exchange_trade_id: str | None = None
-
-
-class ToldNews(NamedTuple):
-    """The body of an order's update; without `at` it is news of now."""
-
-    order_id: str
-    status: str | None
-    at: float | None
-    retry_count: int | None = None
-
-
-Told = ToldOrder | ToldFill | ToldNews
+from tests.bots.model_told import ENDS, MAY_FOLLOW, NOW, STRICT, Told, ToldFill, ToldNews, ToldOrder
 
 
 class Answer(NamedTuple):
@@ -254,9 +199,20 @@ class ModelLedger:
             froms = {order.reported, order.status} - {told.status}
             if any(told.status not in MAY_FOLLOW.get(old, ()) for old in froms):
                 return Answer(200, flags=("invalid_transition",))
+        known = order.reported_at if told.status == order.reported else None
+        if known is not None:
+            at = min(at, known) if told.status in (*ENDS, "filled") else max(at, known)
         order.reported, order.reported_at = told.status, at
         order.note_waiting()
+        if told.status in ENDS and at != known:
+            self._look_for_late(order, at)
         return Answer(200, flags=("awaiting_fills",) if order.waits_for_fills else ())
+
+    def _look_for_late(self, order: ModelOrder, end: float) -> None:
+        """Fills that were told before the end after which they happened."""
+        if any(one.at > end for one in order.fills):
+            order.flags.add("after_order_ended")
+            self.open_cases.add(("fill_after_terminal", order.told.symbol, order.told.order_id))
 
     def _fill(self, order: ModelOrder, told: ToldFill) -> Answer:
         fee = self.fee_of(order.told.symbol, told)

@@ -20,7 +20,8 @@ from bots.api.lane import Lane
 from bots.models import Bot
 from bots.services.tokens import token_create
 from tests.bots.model_driver import body_of, say
-from tests.bots.model_ledger import Answer, Told, ToldNews, ToldOrder
+from tests.bots.model_ledger import Answer
+from tests.bots.model_told import Told, ToldNews, ToldOrder
 from tests.bots.race_writer import written
 from tests.jobs.celery_processes import environment
 

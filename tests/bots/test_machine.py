@@ -33,7 +33,8 @@ from marketdata.models import Candle
 from tests.bots.ledger_tools import START
 from tests.bots.model_compare import differences, stored
 from tests.bots.model_driver import Spell, answer_of, body_of, say
-from tests.bots.model_ledger import WORDS, Answer, ModelLedger, Told, ToldFill, ToldNews, ToldOrder
+from tests.bots.model_ledger import Answer, ModelLedger
+from tests.bots.model_told import WORDS, Told, ToldFill, ToldNews, ToldOrder
 from tests.bots.rich_ledger import execute, registered
 from tests.ledger_checks import assert_ledger_holds
 

@@ -1,14 +1,18 @@
 """Orders: the table of moves, admission, and what is told of them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
+from django.db import transaction
 
 from audit.models import RiskEvent
+from audit.services.actions import SYSTEM
 from bots.choices import ControlLevel, ControlScope, OrderStatus
 from bots.ledger.orders import MOVES, may_move, status_of
-from bots.models import Bot, ControlState, Order, OrderEvent, ParkedFact, Position
+from bots.models import Bot, ControlState, Order, OrderEvent, ParkedFact, Position, ReconciliationCase
+from bots.services.cases import case_update
 from tests.bots.ledger_tools import START, add_fill, at, place, tell
 from tests.factories import AccountBalanceFactory
 from tradingdb.lib.errors import Conflict, RiskRejected
@@ -33,6 +37,10 @@ def rules_of(error: RiskRejected) -> list[str]:
     reasons = error.detail["reasons"]
     assert isinstance(reasons, list)
     return [reason["rule"] for reason in reasons]
+
+
+def moment(minute: float) -> datetime:
+    return START + timedelta(minutes=minute)
 
 
 def halt(scope: str, target: str, state: str) -> None:
@@ -87,6 +95,49 @@ def test_news_older_than_what_is_known_is_stale(bot: Bot) -> None:
 
     assert outcome.body["flags"] == ["stale"]
     assert Order.objects.get().status == "triggered"
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_an_end_told_twice_was_at_the_earlier_moment_and_says_so_of_fills_in_any_order(bot: Bot, first: int) -> None:
+    facts = {
+        "cancelled": lambda: tell(bot, "o1", status="cancelled", at=at(first)),
+        "again": lambda: tell(bot, "o1", status="cancelled", at=at(6 - first)),
+        "fill": lambda: add_fill(bot, "f1", "o1", "10", "1", 3),
+    }
+    for number, order in enumerate(permutations(facts)):
+        with transaction.atomic():
+            place(bot, "o1", "buy", "2")
+            for name in order:
+                facts[name]()
+
+            row = Order.objects.get()
+            cases = ReconciliationCase.objects.filter(kind="fill_after_terminal", subject_id="o1")
+            assert (number, row.reported_at, row.closed_at) == (number, moment(2), moment(2))
+            assert (row.status, row.flags, cases.count()) == ("cancelled", ["after_order_ended"], 1)
+            transaction.set_rollback(True)
+
+
+def test_a_status_told_again_was_still_so_at_the_later_moment(bot: Bot) -> None:
+    place(bot, "o1", "buy", "1")
+    for minute in (5, 3):
+        tell(bot, "o1", status="submitted", at=at(minute))
+
+    outcome = tell(bot, "o1", status="triggered", at=at(4))
+
+    assert outcome.body["flags"] == ["stale"]
+    assert (Order.objects.get().status, Order.objects.get().reported_at) == ("submitted", moment(5))
+
+
+def test_a_closed_case_stays_closed_when_the_end_is_told_again(bot: Bot) -> None:
+    place(bot, "o1", "buy", "2")
+    tell(bot, "o1", status="cancelled", at=at(2))
+    add_fill(bot, "f1", "o1", "10", "1", 3)
+    changes = {"status": "resolved", "resolution": "the exchange was late"}
+    case_update(case_id=ReconciliationCase.objects.get().pk, changes=changes, actor=SYSTEM)
+
+    tell(bot, "o1", status="cancelled", at=at(9))
+
+    assert [case.status for case in ReconciliationCase.objects.all()] == ["resolved"]
 
 
 def test_news_before_its_order_is_parked_and_applied_with_it(bot: Bot) -> None:

@@ -24,7 +24,8 @@ from bots.services.control import control_set
 from bots.services.tokens import token_create
 from tests.bots.model_compare import differences, stored
 from tests.bots.model_driver import say
-from tests.bots.model_ledger import Answer, ModelLedger, Told, ToldFill, ToldNews, ToldOrder
+from tests.bots.model_ledger import Answer, ModelLedger
+from tests.bots.model_told import Told, ToldFill, ToldNews, ToldOrder
 from tests.bots.race_shells import Shell, by_lane, by_threads, lane_of, processes, say_by_lane
 from tests.bots.rich_ledger import registered
 from tests.ledger_checks import assert_ledger_holds

@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.stage import Outcome, Stage, figures, late_recoveries
+from tests.chaos.conductor import TARGETS
+from tests.chaos.stage import Outcome, Stage, figures, late_recoveries, too_little
 from tests.e2e.running import Running
 from tradingdb.services.state import StateDir, free_port
 
@@ -40,21 +41,24 @@ def main() -> int:
             stage.conductor.perform(seconds=options.minutes * 60, rounds=rounds)
             say("waiting for quiet")
             is_swept = stage.await_sweep(staff_token)
+            if options.plant_loss:
+                say(f"deleted {stage.plant_loss()} by hand: the run has to fail")
             outcome = stage.end(staff_token)
             if not is_swept:
                 outcome.failures.append("beat and worker do not sweep the invariants")
+            outcome.failures += too_little(outcome, options.minutes)
     finally:
         instance.services("down")
-    report(outcome)
-    if outcome.problems:
+    status = report(outcome)
+    if status:
         sys.stdout.write(f"logs and data are left in {folder}\n")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    else:
+        shutil.rmtree(folder)
+    return status
 
 
-def report(outcome: Outcome) -> None:
-    """Print the figures, what is wrong, and the summary as one JSON line at the end."""
+def report(outcome: Outcome) -> int:
+    """Print the figures, what is wrong, and the summary as one JSON line at the end; return the exit status."""
     verdict = outcome.verdict
     lines = [
         f"acknowledged {verdict.acknowledged}, stored {verdict.stored}, lost {len(verdict.lost)}, "
@@ -66,13 +70,15 @@ def report(outcome: Outcome) -> None:
         if times:
             took = figures(times)
             killed = f"killed {outcome.kills[name]} times" if name in outcome.kills else f"{took['count']} times"
-            lines.append(f"{name:<11} {killed}; back after {took['p50']} s (p50), {took['p95']} (p95), {took['max']}")
+            line = f"{name:<17} {killed}; back after {took['p50']} s (p50), {took['p95']} (p95), {took['max']}"
+            lines.append(f"{line}; promised {TARGETS[name]:g} s (p95)" if name in TARGETS else line)
     lines.append("invariants: " + (", ".join(sorted(outcome.invariants)) or "all hold"))
     lines.append("replay: " + (outcome.differences or "no difference"))
     lines += [f"LATE {late}" for late in late_recoveries(outcome)]
     lines += [f"PROBLEM {problem}" for problem in outcome.problems]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.write(json.dumps(outcome.summary() | {"late": late_recoveries(outcome)}) + "\n")
+    return 1 if outcome.problems else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -81,6 +87,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the bots write")
     parser.add_argument("--seed", type=int, default=1, help="of what the bots tell, of the harms, of the network")
     parser.add_argument("--bots", type=int, default=12, help="how many bots write, at least 2")
+    parser.add_argument(
+        "--plant-loss", action="store_true", help="delete a fill by hand at the end, to see that the run fails"
+    )
     options = parser.parse_args()
     if options.bots < 2 or options.minutes <= 0:
         parser.error("at least 2 bots and a time")

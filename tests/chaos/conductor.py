@@ -16,7 +16,7 @@ from tradingdb.services.processes import wait_until
 # How long a frozen server and a dead network stay so, in seconds.
 FROZEN, DEAD = 3.0, 2.0
 # The bound of each recovery that is promised, in seconds; 95 of 100 must keep it.
-TARGETS = {"web": 5.0, "postgres": 10.0}
+TARGETS = {"web": 5.0, "web and its spare": 5.0, "postgres": 10.0}
 
 
 @dataclass
@@ -42,8 +42,8 @@ class Conductor:
         """What can be done, by name."""
         kills = {name: lambda name=name: self.kill(name) for name in OURS}
         return {
-            **kills, "frozen web": self.freeze, "blackout": self.blackout, "refused": self.refuse,
-            "silence": self.swallow,
+            **kills, "web and its spare": self.kill_all_web, "blackout": self.blackout, "frozen web": self.freeze,
+            "refused": self.refuse, "silence": self.swallow,
         }  # fmt: skip
 
     def perform(self, *, seconds: float, rounds: int) -> None:
@@ -70,10 +70,16 @@ class Conductor:
         self._end([name])
         self._await_recovery(name, [name], killed)
 
+    def kill_all_web(self) -> None:
+        """Kill the web server together with the one that stands by, so that it starts from nothing."""
+        killed = time.monotonic()
+        self._end(["web"], with_spares=True)
+        self._await_recovery("web and its spare", ["web"], killed)
+
     def blackout(self) -> None:
         """Kill everything at once."""
         killed = time.monotonic()
-        self._end(list(OURS))
+        self._end(list(OURS), with_spares=True)
         self._await_recovery("blackout", list(OURS), killed)
 
     def freeze(self) -> None:
@@ -96,7 +102,10 @@ class Conductor:
         time.sleep(DEAD)
         self.proxy.pass_on()
 
-    def _end(self, names: list[str]) -> None:
+    def _end(self, names: list[str], *, with_spares: bool = False) -> None:
+        # First, before one of them is called up.
+        for spare in self.instance.spares() if with_spares else ():
+            spare.send(signal.SIGKILL)
         self._before = {name: self.instance.process(name) for name in names}
         for process in self._before.values():
             os.kill(process.pid, signal.SIGKILL)

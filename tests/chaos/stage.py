@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from tests.chaos.conductor import TARGETS, Conductor
 from tests.chaos.proxy import Fault, FaultProxy, Weather
@@ -19,7 +20,7 @@ from tests.chaos.stories import Story, Write
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.writers import BatchBot, Bot, PlainBot, Probe, SpoolingBot
 from tests.e2e.checks import assert_all_show_the_same
-from tests.e2e.running import PATIENCE, Running
+from tests.e2e.running import OURS, PATIENCE, Running
 from tradingdb.services.processes import wait_until
 
 # Shares of the calls that meet each fault while nothing else is wrong.
@@ -27,7 +28,12 @@ ODDS = {
     Fault.DELAY: 0.03, Fault.SLOW: 0.003, Fault.CUT_REQUEST: 0.01, Fault.LOSE_ANSWER: 0.02, Fault.CUT_ANSWER: 0.01,
     Fault.KEEP_ANSWER: 0.001, Fault.SILENCE: 0.001, Fault.LATE: 0.01, Fault.TWICE: 0.01,
 }  # fmt: skip
+PLANT = """
+    DELETE FROM trading.fills WHERE id = (SELECT max(id) FROM trading.fills WHERE fill_id LIKE 'f-%') RETURNING fill_id
+"""
 QUIET_SECONDS = 60.0
+# Less proves nothing.
+LEAST_WRITES_A_MINUTE, LEAST_KILLS_A_MINUTE = 2000, 0.5
 
 
 @dataclass
@@ -163,6 +169,14 @@ class Stage:
             seconds=seconds,
         )
 
+    def plant_loss(self) -> str:
+        """Delete a fill behind the back of the ledger, as no part of the product can, and return its id."""
+        with psycopg.connect(self.instance.urls["ADMIN_DATABASE_URL"]) as session:
+            session.execute("SET session_replication_role = replica")
+            row = session.execute(PLANT).fetchone()
+        assert row is not None
+        return str(row[0])
+
     def _parked(self) -> int:
         rows = self.instance.sql("SELECT count(*) FROM trading.parked_facts WHERE applied_at IS NULL")
         return int(rows[0][0])
@@ -193,6 +207,16 @@ def figures(times: Iterable[float]) -> dict[str, float]:
         return round(ordered[math.ceil(part * len(ordered)) - 1], 2)
 
     return {"count": len(ordered), "p50": share(0.5), "p95": share(0.95), "max": round(ordered[-1], 2)}
+
+
+def too_little(outcome: Outcome, minutes: float) -> list[str]:
+    """What a run of so many minutes lacks to prove anything: writes, and kills of each process."""
+    writes, kills = math.floor(LEAST_WRITES_A_MINUTE * minutes), math.floor(LEAST_KILLS_A_MINUTE * minutes)
+    found = [f"{name} was killed {outcome.kills.get(name, 0)} times, not {kills}" for name in OURS
+             if outcome.kills.get(name, 0) < kills]  # fmt: skip
+    if outcome.verdict.acknowledged < writes:
+        found.append(f"{outcome.verdict.acknowledged} writes were acknowledged, not {writes}")
+    return found
 
 
 def late_recoveries(outcome: Outcome) -> list[str]:

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import redis
 
-from tradingdb.services.processes import ProcessId, wait_until
+from tradingdb.services.processes import SPARE, ProcessId, marked, wait_until
 from tradingdb.services.servers import read_env_file
 from tradingdb.services.state import PROJECT, StateDir
 
@@ -34,7 +34,7 @@ class Running:
     @property
     def environ(self) -> dict[str, str]:
         """Our environment without the servers and the settings of the test run."""
-        ours = ("STATE_DIR", "PORT", "HOST", "WORKERS", "CANDLES", "SPEED", "DJANGO_SETTINGS_MODULE")
+        ours = ("STATE_DIR", "PORT", "HOST", "WORKERS", "CANDLES", "SPEED", "DJANGO_SETTINGS_MODULE", "PROCESS_KIND")
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -106,6 +106,11 @@ class Running:
         assert process is not None, f"{name} does not run"
         return process
 
+    def spares(self) -> list[ProcessId]:
+        """The processes that stand by to take over."""
+        serving = self.state.process("web")
+        return [process for process in marked(self.state.root) if process != serving and _is_spare(process)]
+
     def kill(self, name: str) -> None:
         """Kill a process without warning, and return when the supervisor has brought everything back."""
         old = self.process(name)
@@ -123,6 +128,14 @@ class Running:
         with (self.state.logs / f"{name}.log").open("rb") as log:
             log.seek(sizes[name])
             return log.read().decode()
+
+
+def _is_spare(process: ProcessId) -> bool:
+    # It was started as one; whether it has been called up meanwhile, the pid file says.
+    try:
+        return f"{SPARE}=1".encode() in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def sign_in(browser: httpx.Client, email: str, password: str) -> httpx.Response:

@@ -71,8 +71,12 @@ def test_every_policy_of_own_rows_is_the_same_rule() -> None:
         "WHERE polname = 'own_rows'"
     )
 
-    rule = "((bot_id)::text = NULLIF(current_setting('app.bot_id'::text, true), ''::text))"
-    assert rules == [(rule, rule)]
+    acting = (
+        "CASE WHEN starts_with((SESSION_USER)::text, 'bot:'::text) THEN substr((SESSION_USER)::text, 5) "
+        "ELSE NULLIF(current_setting('app.bot_id'::text, true), ''::text) END"
+    )
+    rule = f"((bot_id)::text = {acting})"
+    assert [tuple(" ".join(part.split()) for part in pair) for pair in rules] == [(rule, rule)]
 
 
 @pytest.mark.django_db

@@ -134,7 +134,9 @@ FACTS_ONCE = (
     ),
     Planted(
         "balance_out_of_date", "A balance that comes late becomes the bot's equity.",
-        "bots/services/balances.py", """AND "timestamp" > %(at)s""", """AND "timestamp" > now()""", FACTS,
+        "bots/services/balances.py", """AND "timestamp" > %(at)s
+    )""", """AND "timestamp" > now()
+    )""", FACTS,
     ),
     Planted(
         "withdrawal_is_income", "A withdrawal is a positive cash flow.",
@@ -170,8 +172,17 @@ RULES = (
         "bots/services/orders.py", 'at < row["reported_at"]', 'at > row["reported_at"]', ORDERS,
     ),
     Planted(
+        "an_end_moves", "An order told again to be cancelled was cancelled later: fills in between are not late.",
+        "bots/services/orders.py", "min(known, at) if new in TERMINAL", "max(known, at) if new in TERMINAL", ORDERS,
+    ),
+    Planted(
+        "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
+        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        (f"{BOTS}facts_and_commands.py",),
+    ),
+    Planted(
         "awaiting_for_ever", "An order that was told to be partly filled goes on waiting when its fills have come.",
-        "bots/services/fills.py",
+        "bots/services/fill_orders.py",
         'set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}',
         '{"awaiting_fills"} if status == OrderStatus.FILLED else set()', ORDERS,
     ),
@@ -190,12 +201,13 @@ RULES = (
     ),
     Planted(
         "base_fee_at_one", "A fee in the base currency counts as if it were money.",
-        "bots/services/fills.py", "        return fill.price\n", "        return Decimal(1)\n", FILLS,
+        "bots/services/fills.py", "return fill.price if fill.fee_currency == base",
+        "return Decimal(1) if fill.fee_currency == base", FILLS,
     ),
     Planted(
         "filled_at_the_first_fill", "An order was filled at the time of its first fill.",
-        "bots/services/fills.py", "SELECT max(f.executed_at) FROM fills f", "SELECT min(f.executed_at) FROM fills f",
-        MACHINE,
+        "bots/services/fill_orders.py", "SELECT max(f.executed_at) FROM fills f",
+        "SELECT min(f.executed_at) FROM fills f", MACHINE,
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
@@ -260,8 +272,9 @@ AFTERWARDS = (
     ),
     Planted(
         "invariant_blind_to_orphans", "A fill without its order passes.",
-        "bots/services/invariants/fills.py", "LEFT JOIN orders o USING (bot_id, order_id) WHERE o.order_id IS NULL",
-        "LEFT JOIN orders o USING (bot_id, order_id) WHERE false", INVARIANTS,
+        "bots/services/invariants/fills.py",
+        "LEFT JOIN trading.orders o USING (bot_id, order_id) WHERE o.order_id IS NULL",
+        "LEFT JOIN trading.orders o USING (bot_id, order_id) WHERE false", INVARIANTS,
     ),
     Planted(
         "breakeven_wins", "A trade that earned nothing counts as won.",

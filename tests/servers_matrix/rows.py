@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from analytics.models import PortfolioSnapshot
+from analytics.services.portfolio import bots_refresh_total_pnl
 from analytics.services.risk_metrics import risk_metrics_backfill
 from analytics.services.time_series import maintain_time_series
 from audit.models import SystemEvent
@@ -29,9 +30,10 @@ def event(at: datetime, message: str = "m") -> SystemEvent:
 
 
 def compute_metrics() -> None:
-    """Compute the daily metrics of the last days, as the jobs would have."""
+    """Compute the daily metrics of the last days and the total P&L of bots, as the jobs would have."""
     today = timezone.now().date()
     risk_metrics_backfill(first=today - timedelta(days=5), last=today - timedelta(days=1))
+    bots_refresh_total_pnl()
 
 
 def fill() -> None:

@@ -28,6 +28,8 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 WEB = """
 import http.server, sys
+from tradingdb.services.processes import stand_by
+stand_by()
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/health/ready" else 404)

@@ -1,4 +1,4 @@
-"""A supervisor over children that a test describes: run_supervisor.py STATE_DIR CHILDREN_AS_JSON."""
+"""A supervisor over children that a test describes: run_supervisor.py STATE_DIR CHILDREN_AS_JSON [STEADY_SECONDS]."""
 
 import json
 import os
@@ -6,9 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
+from tradingdb.services import supervisor as module
 from tradingdb.services.processes import Child, Restart
 from tradingdb.services.state import StateDir
-from tradingdb.services.supervisor import Supervisor
 
 state = StateDir(Path(sys.argv[1]))
 state.create()
@@ -19,7 +19,9 @@ def say(message: str) -> None:
     sys.stdout.flush()
 
 
-supervisor = Supervisor(state, say)
+if len(sys.argv) > 3:
+    module.STEADY_SECONDS = float(sys.argv[3])
+supervisor = module.Supervisor(state, say)
 with supervisor.in_charge():
     for child in json.loads(sys.argv[2]):
         supervisor.start(
@@ -30,6 +32,7 @@ with supervisor.in_charge():
                 environment=dict(os.environ),
                 stop_signals=((signal.SIGTERM, child.get("stop_seconds", 5.0)),),
                 restart=Restart[child.get("restart", "ALWAYS")],
+                has_spare=child.get("has_spare", False),
             )
         )
     supervisor.run_forever()

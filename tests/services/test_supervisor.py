@@ -21,6 +21,15 @@ SLEEP = ["/bin/sleep", "3600"]
 STUBBORN = ["/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"]
 # A web server's workers outlive a parent that is killed; these two write down their numbers.
 FAMILY = ["/bin/sh", "-c", "sleep 3600 & echo $! > grandchild; wait"]
+# Says when it is loaded, waits for its turn where it is a spare, and says that it serves.
+SERVER = """
+import os, time
+from tradingdb.services.processes import stand_by
+print("loaded", os.getpid(), flush=True)
+stand_by()
+print("serves", os.getpid(), flush=True)
+time.sleep(3600)
+"""
 RUNAWAY = [sys.executable, "-c", "import os, time; os.setsid() if os.fork() == 0 else None; time.sleep(3600)"]
 
 
@@ -32,13 +41,16 @@ def state(tmp_path: Path) -> StateDir:
 
 
 @contextmanager
-def supervised(state: StateDir, *children: dict[str, object]) -> Iterator["subprocess.Popen[str]"]:
+def supervised(
+    state: StateDir, *children: dict[str, object], steady: float = 10.0
+) -> Iterator["subprocess.Popen[str]"]:
     """A running supervisor; at the end it is asked to stop, and must."""
     command = [
         sys.executable,
         str(Path(__file__).with_name("run_supervisor.py")),
         str(state.root),
         json.dumps(children),
+        str(steady),
     ]
     environ = os.environ | {"PYTHONPATH": str(PROJECT)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
@@ -83,7 +95,7 @@ def test_a_killed_child_is_started_again_with_a_new_pid_file(state):
 
         assert (state.run / "web.pid").read_text().split()[0] == str(new.pid)
         assert lines_until(supervisor, "web")[-1] == (
-            f"web (pid {old.pid}) was killed by SIGKILL; starting again in 0.2 s"
+            f"web (pid {old.pid}) was killed by SIGKILL; starting again at once"
         )
 
 
@@ -92,8 +104,57 @@ def test_the_pause_before_a_restart_doubles(state):
         lines = lines_until(supervisor, "0.8 s")
 
     assert [line.split(") ")[1] for line in lines] == [
-        f"ended with exit status 3; starting again in {pause} s" for pause in ("0.2", "0.4", "0.8")
+        f"ended with exit status 3; starting again {pause}" for pause in ("at once", "in 0.2 s", "in 0.4 s", "in 0.8 s")
     ]
+
+
+def numbers(state: StateDir, word: str) -> list[int]:
+    """The processes that have said a word, in order."""
+    return [int(line.split()[1]) for line in said(state, "web").splitlines() if line.startswith(word)]
+
+
+def test_a_spare_stands_by_and_takes_over_at_once(state):
+    web = {"name": "web", "command": [sys.executable, "-c", SERVER], "has_spare": True}
+    with supervised(state, web, steady=0.2):
+        first = running(state, "web")
+        assert wait_until(lambda: len(numbers(state, "loaded")) == 2, 20.0)
+        assert numbers(state, "serves") == [first.pid]
+        spare = numbers(state, "loaded")[1]
+        os.kill(first.pid, signal.SIGKILL)
+
+        assert running(state, "web", [first]).pid == spare
+        assert wait_until(lambda: numbers(state, "serves") == [first.pid, spare], 20.0)
+        # It has a spare in turn, which ends with everything else.
+        assert wait_until(lambda: len(numbers(state, "loaded")) == 3, 20.0)
+
+    assert marked(state.root) == []
+
+
+def test_a_spare_that_dies_is_replaced_and_nobody_else_notices(state):
+    web = {"name": "web", "command": [sys.executable, "-c", SERVER], "has_spare": True}
+    with supervised(state, web, steady=0.2) as supervisor:
+        serving = running(state, "web")
+        assert wait_until(lambda: len(numbers(state, "loaded")) == 2, 20.0)
+        spare = numbers(state, "loaded")[1]
+        os.kill(spare, signal.SIGKILL)
+
+        assert lines_until(supervisor, "spare")[-1] == f"a spare of web (pid {spare}) was killed by SIGKILL"
+        assert wait_until(lambda: len(numbers(state, "loaded")) == 3, 20.0)
+        assert running(state, "web") == serving
+        assert numbers(state, "serves") == [serving.pid]
+
+
+def test_a_spare_ends_with_a_killed_supervisor(state):
+    web = {"name": "web", "command": [sys.executable, "-c", SERVER], "has_spare": True}
+    command = [sys.executable, str(Path(__file__).with_name("run_supervisor.py")), str(state.root)]
+    with subprocess.Popen(
+        [*command, json.dumps([web]), "0.2"], env=os.environ | {"PYTHONPATH": str(PROJECT)}
+    ) as supervisor:
+        assert wait_until(lambda: len(numbers(state, "loaded")) == 2, 20.0)
+        supervisor.kill()
+
+    assert wait_until(lambda: marked(state.root) == [], 10.0)
+    assert len(numbers(state, "serves")) == 1
 
 
 def test_a_program_that_cannot_be_started_is_tried_again(state):

@@ -110,6 +110,15 @@ class CompositeForeignKey(Operation):
         return f"Foreign key {self.name} from {self.table} to {self.to_table}"
 
 
+# The bot that a policy lets through: the one in the name of the login ("bot:momentum_001"), which nothing in a session
+# changes; under the login that serves all bots, the one named for the transaction. The setting stays behind as '' once
+# it was used, and no row of any table may have that for its bot. Landed migrations use it: another rule, another name.
+ACTING_BOT = (
+    "CASE WHEN starts_with(session_user, 'bot:') THEN substr(session_user, 5) "
+    "ELSE nullif(current_setting('app.bot_id', true), '') END"
+)
+
+
 class RowSecurity(Operation):
     """A policy on a table, and row security switched on for it.
 

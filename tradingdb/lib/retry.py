@@ -68,3 +68,13 @@ def unavailable_of(error: BaseException) -> Unavailable | None:
     if isinstance(error, (*AWAY, errors.OperationalError, errors.InterfaceError)) or isinstance(cause, ENDED):
         return Unavailable("The database cannot take this now; send the same call again.")
     return None
+
+
+def if_there_is_room(write: Callable[[], object]) -> None:
+    """Write what nobody waits for; on a disk without room it is left out, so that reading goes on."""
+    try:
+        with transaction.atomic():
+            write()
+    except DatabaseError as e:
+        if not isinstance(unavailable_of(e), StorageFull):
+            raise

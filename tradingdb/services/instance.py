@@ -5,7 +5,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.client import HTTPException
 
@@ -110,7 +110,8 @@ class Instance:
         schedule = self.state.root / "beat" / "celerybeat-schedule"
         beat = ["celery", "-A", "tradingdb", "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(schedule)]
         return [
-            self._python("web", web, variables),
+            # Several processes of one web server do not stand by: its own parent starts them.
+            replace(self._python("web", web, variables), has_spare=self.web_workers == 1),
             # A task gets time to end; one that does not is run again by the next worker.
             self._python("worker", worker, {**variables, **QUIET_WORKER}, stop_seconds=20.0),
             self._python("beat", beat, variables),

@@ -30,6 +30,10 @@ SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
+    # After a kill: one sync of the file system instead of one for each of thousands of files, which took 4 to 8 s.
+    "recovery_init_sync_method": "syncfs",
+    # How much log there can be to read again before the server answers.
+    "max_wal_size": "512MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import BinaryIO
 from tradingdb.services.accounts import Account, become
 
 MARKER = "TRADINGDB_CHILD_OF"
+SPARE = "TRADINGDB_SPARE"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +42,7 @@ class Child:
     stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),)  # then SIGKILL; seconds each
     restart: Restart = Restart.ALWAYS
     before_start: Callable[[], None] | None = field(default=None, repr=False)
+    has_spare: bool = False  # another one stands by, see `stand_by`
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +77,41 @@ class ProcessId:
                 os.kill(self.pid, signum)
 
 
-def spawn(child: Child, log: BinaryIO) -> "subprocess.Popen[bytes]":
-    """Start the child in a session of its own, with its output in `log`."""
+def spawn(child: Child, log: BinaryIO, *, as_spare: bool = False) -> "subprocess.Popen[bytes]":
+    """Start the child in a session of its own, with its output in `log`; a spare waits in `stand_by` for its turn."""
     if child.before_start is not None:
         child.before_start()
     return subprocess.Popen(  # noqa: S603  the commands are ours
         child.command,
         cwd=child.directory,
-        env=child.environment,
-        stdin=subprocess.DEVNULL,
+        env={**child.environment, SPARE: "1"} if as_spare else child.environment,
+        stdin=subprocess.PIPE if as_spare else subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         # Safe here: the processes that start servers have one thread, so no lock can be held across the fork.
         preexec_fn=partial(_settle, child, os.getpid()),
     )
+
+
+def call_up(spare: "subprocess.Popen[bytes]") -> bool:
+    """Let a spare go on; False when it is dead."""
+    assert spare.stdin is not None
+    try:
+        with spare.stdin as line:
+            line.write(b"\n")
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def stand_by() -> None:
+    """In a spare, which has loaded all it needs: wait until it is called up. It ends when the supervisor does.
+
+    Loading takes the web server seconds on a busy machine; a spare that stands by answers at once.
+    """
+    if os.environ.pop(SPARE, None) and not sys.stdin.buffer.readline():
+        os._exit(0)
 
 
 def end_group(pid: int) -> None:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tradingdb.services.errors import ServiceError
-from tradingdb.services.processes import MARKER, Child, Restart, end_group, marked, spawn, wait_until
+from tradingdb.services.processes import MARKER, Child, Restart, call_up, end_group, marked, spawn, wait_until
 from tradingdb.services.state import StateDir
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
-STEADY_SECONDS = 30.0
+STEADY_SECONDS = 10.0
 STOP_REQUESTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -31,8 +31,10 @@ class _Place:
     child: Child
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0  # monotonic seconds
-    delay: float = FIRST_DELAY_SECONDS
+    delay: float = 0.0  # before the next start
     due_at: float | None = None
+    spare: "subprocess.Popen[bytes] | None" = None
+    spare_due_at: float | None = None
     is_stopping: bool = False
     exit_status: int | None = None
 
@@ -109,8 +111,9 @@ class Supervisor:
 
         Raises StopRequested when a signal asks for the end.
         """
-        due = [place.due_at - time.monotonic() for place in self._places.values() if place.due_at is not None]
-        received = signal.sigtimedwait(self._watched, max(0.0, min([seconds, *due])))
+        dues = [at for place in self._places.values() for at in (place.due_at, place.spare_due_at) if at is not None]
+        left = min([seconds, *(at - time.monotonic() for at in dues)])
+        received = signal.sigtimedwait(self._watched, max(0.0, left))
         self._collect()
         if self._is_stopping:
             return
@@ -121,17 +124,37 @@ class Supervisor:
         for place in self._places.values():
             if place.due_at is not None and place.due_at <= time.monotonic():
                 self._launch(place)
+            if place.spare_due_at is not None and place.spare_due_at <= time.monotonic():
+                self._launch_spare(place)
 
     def _launch(self, place: _Place) -> None:
         place.due_at = None
         place.started_at = time.monotonic()
+        spare, place.spare = place.spare, None
         try:
-            with self._state.log_file(place.child.name).open("ab") as log:
-                place.process = spawn(place.child, log)
+            if spare is not None and call_up(spare):
+                place.process = spare
+            else:
+                place.process = self._spawn(place)
         except (OSError, subprocess.SubprocessError) as e:
             self._plan_restart(place, f"could not be started ({e})")
             return
         self._state.write_pid(place.child.name, place.process.pid)
+        if place.child.has_spare:
+            # Not now: the one that serves has more need of the processor.
+            place.spare_due_at = time.monotonic() + STEADY_SECONDS
+
+    def _launch_spare(self, place: _Place) -> None:
+        place.spare_due_at = None
+        try:
+            place.spare = self._spawn(place, as_spare=True)
+        except (OSError, subprocess.SubprocessError) as e:
+            self.say(f"a spare of {place.child.name} could not be started ({e})")
+            place.spare_due_at = time.monotonic() + STEADY_SECONDS
+
+    def _spawn(self, place: _Place, *, as_spare: bool = False) -> "subprocess.Popen[bytes]":
+        with self._state.log_file(place.child.name).open("ab") as log:
+            return spawn(place.child, log, as_spare=as_spare)
 
     def _collect(self) -> None:
         """Take note of every dead process: our children, and orphans that came to us."""
@@ -143,11 +166,13 @@ class Supervisor:
                 return
             if dead is None:
                 return
-            place = next((p for p in self._places.values() if p.process and p.process.pid == dead.si_pid), None)
-            if place is None:
-                os.waitpid(dead.si_pid, 0)
-            else:
+            places = self._places.values()
+            if place := next((p for p in places if p.process and p.process.pid == dead.si_pid), None):
                 self._note_death(place)
+            elif place := next((p for p in places if p.spare and p.spare.pid == dead.si_pid), None):
+                self._note_death_of_spare(place)
+            else:
+                os.waitpid(dead.si_pid, 0)
 
     def _note_death(self, place: _Place) -> None:
         assert place.process is not None
@@ -160,13 +185,21 @@ class Supervisor:
         else:
             self._plan_restart(place, f"(pid {pid}) {describe_status(status)}")
 
+    def _note_death_of_spare(self, place: _Place) -> None:
+        assert place.spare is not None
+        end_group(place.spare.pid)
+        self.say(f"a spare of {place.child.name} (pid {place.spare.pid}) {describe_status(place.spare.wait())}")
+        place.spare = None
+        place.spare_due_at = None if place.is_stopping else time.monotonic() + STEADY_SECONDS
+
     def _plan_restart(self, place: _Place, why: str) -> None:
         now = time.monotonic()
         if now - place.started_at >= STEADY_SECONDS:
-            place.delay = FIRST_DELAY_SECONDS
-        self.say(f"{place.child.name} {why}; starting again in {place.delay:.1f} s")
+            place.delay = 0.0
+        when = f"in {place.delay:.1f} s" if place.delay else "at once"
+        self.say(f"{place.child.name} {why}; starting again {when}")
         place.due_at = now + place.delay
-        place.delay = min(place.delay * 2, LONGEST_DELAY_SECONDS)
+        place.delay = min(max(place.delay * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
 
     def _stop_all(self) -> None:
         self._is_stopping = True
@@ -175,7 +208,11 @@ class Supervisor:
 
     def _stop(self, place: _Place) -> None:
         place.is_stopping = True
-        place.due_at = None
+        place.due_at = place.spare_due_at = None
+        if place.spare is not None:
+            end_group(place.spare.pid)
+            place.spare.wait()
+            place.spare = None
         for signum, seconds in (*place.child.stop_signals, (signal.SIGKILL, LONGEST_DELAY_SECONDS)):
             if place.process is None:
                 break
