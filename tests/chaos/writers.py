@@ -93,9 +93,11 @@ class PlainBot(Bot):
             for writes in self.rounds():
                 for write in writes:
                     ack = self.repeat(write.id, lambda write=write: send(client, write))
-                    if ack is not None and not ack.spooled:
+                    is_kept = ack is not None and ack.spooled
+                    if ack is not None and not is_kept:
                         self.acknowledged.add((write.kind, write.id))
-                    time.sleep(self.breath)
+                    # What is only kept costs no time: a bot that went on at its pace would tell for minutes in the end.
+                    time.sleep(PAUSE if is_kept else self.breath)
             self.finish(client)
 
     def finish(self, client: Client) -> None:
