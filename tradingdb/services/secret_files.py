@@ -26,6 +26,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "redis": _password,
     "django_secret_key": lambda: secrets.token_urlsafe(64),
     "field_key": _field_key,
+    "audit_key": _field_key,
     "admin_password": lambda: secrets.token_urlsafe(18),
 }
 

@@ -192,6 +192,22 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# --- the audit trail
+AUDIT_KEY_FILE = env.private_file(
+    "AUDIT_KEY_FILE", "file with the key that signs the audit trail's seals: 32 bytes in base64, never in the database"
+)
+AUDIT_PUBLIC_KEYS = env.listing(
+    "AUDIT_PUBLIC_KEYS", [], "public keys, in hexadecimal, whose seals are believed beside those of AUDIT_KEY_FILE"
+)
+AUDIT_ANCHOR_DIR: Path = (
+    env.path("AUDIT_ANCHOR_DIR", STATE_DIR / "anchors", "folder in which the newest seal is written down each minute")
+    or STATE_DIR
+)
+AUDIT_ANCHOR_COPIES = env.listing("AUDIT_ANCHOR_COPIES", [], "more folders for the same, on other volumes")
+AUDIT_ANCHOR_COMMAND = env.listing(
+    "AUDIT_ANCHOR_COMMAND", [], "program and arguments, with commas, that get each anchor as a line on standard input"
+)
+
 # --- time and language: UTC everywhere
 USE_TZ = True
 TIME_ZONE = "UTC"
