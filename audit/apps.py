@@ -14,7 +14,8 @@ class AuditConfig(AppConfig):
         """Record what people do and what changes; the trail's triggers follow their list with every migration."""
         # Imported for its receivers.
         import audit.background
-        import audit.logins  # noqa: F401
+        import audit.logins
+        import audit.trail.meters  # noqa: F401
 
         post_migrate.connect(install_trail, sender=self)
 

@@ -20,6 +20,8 @@ from audit.trail.keys import SealKey
 # An empty seal after this time: a change cannot be dated back behind the seal before its transaction.
 EMPTY_AFTER = timedelta(seconds=60)
 SEAL_SECONDS = 900
+# A sealer that is well leaves nothing open for so long.
+UNSEALED_SECONDS = 60
 # How far behind the last seal changes are looked for that a restored database brings and no seal covers.
 LOOK_BEHIND = timedelta(days=1)
 ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('audit seals', 0))"

@@ -17,16 +17,16 @@ from audit.trail.chain import now_in, one_moment
 from audit.trail.keys import is_signed, public_keys
 from audit.trail.live import live_problems
 from audit.trail.problems import Findings, Problem
-from audit.trail.seals import unsealed
+from audit.trail.seals import UNSEALED_SECONDS, unsealed
 from audit.trail.triggers import wrong_triggers
 from audit.trail.verify_seals import verify_seals
+from tradingdb.lib.errors import Unavailable
 
 AnchorList = Sequence[Anchor]
 Keys = Mapping[str, Ed25519PublicKey]
 VERIFY_SECONDS = 3600
-# A sealer that is well leaves nothing open for so long.
-UNSEALED_SECONDS = 60
 SHOWN = 20
+ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('audit check', 0))"
 
 
 class Report(TypedDict):
@@ -48,11 +48,14 @@ class Report(TypedDict):
 def trail_verify(*, full: bool = True) -> Report:
     """Check the trail, keep what was found and return it. Not full: from the last good check on.
 
-    All questions are asked of one moment of the database.
+    All questions are asked of one moment of the database. Raises Unavailable while another check is under way.
     """
     began, at = time.perf_counter(), timezone.now()
     start = 0 if full else _start()
     with one_moment(VERIFY_SECONDS, reads_only=True) as cursor:
+        cursor.execute(ALONE)
+        if not cursor.fetchone()[0]:
+            raise Unavailable("Another check of the audit trail is under way; ask again in a minute.")
         found, keys = Findings(), public_keys()
         last = verify_seals(cursor, found, keys, start)
         anchors = _verify_anchors(found, keys, last)

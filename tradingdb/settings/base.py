@@ -167,6 +167,8 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 # What the admin's base classes call to record what a person did.
 ACTION_RECORDER = "audit.services.actions.record_action"
+# What they call to read the history of a row.
+HISTORY_READER = "audit.trail.history.history_of"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "dashboard"
 SESSION_COOKIE_HTTPONLY = True
@@ -291,6 +293,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "audit.tasks.record_system_metrics",
         "schedule": crontab(),
         "options": {"expires": 60},
+    },
+    "verify new audit": {"task": "audit.tasks.verify_new_audit", "schedule": 300.0, "options": {"expires": 300}},
+    "verify audit": {
+        "task": "audit.tasks.verify_audit",
+        "schedule": crontab(hour="3", minute="40"),
+        "options": {"expires": 3600},
     },
     "check health": {"task": "audit.tasks.check_health", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {
