@@ -42,14 +42,17 @@ OF_WHOLE = """
 
 
 def live_problems(cursor: CursorWrapper, *, since: datetime | None) -> Iterator[Found]:
-    """Yield what differs between each recorded table and its trail. since: only of rows with changes after it."""
+    """Yield what differs between each recorded table and its trail.
+
+    since: where rows come without end, only those with a change after it are looked at.
+    """
     for name, table in RECORDED.items():
         if isinstance(table, Facts):
             found = _of_facts(cursor, name, table, since)
         elif table.live == "false":
             continue
         else:
-            found = _of_whole(cursor, name, table, since)
+            found = _of_whole(cursor, name, table, since if table.grows else None)
         for problem in NAMES:
             count, ids = found.get(problem, (0, []))
             if count:

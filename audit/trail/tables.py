@@ -13,6 +13,7 @@ class Whole:
 
     ignores: columns that jobs and bots move all the time; secrets: columns of which only a digest is kept.
     only: condition on `{row}` (new or old) that a row must meet to be recorded; live: the same for rows of the table.
+    grows: whether rows come without end; a check of what is new looks at all rows of the other tables.
     """
 
     schema: str
@@ -22,6 +23,7 @@ class Whole:
     secrets: Sequence[str] = ()
     only: str = ""
     live: str = ""
+    grows: bool = False
 
     @property
     def all_ignored(self) -> tuple[str, ...]:
@@ -101,8 +103,9 @@ RECORDED: Mapping[str, Table] = {
     "trades": Whole(
         schema="trading", why="money; derived ones follow from fills, reported ones are told whole",
         only=f"({BY_PEOPLE} OR (({{row}}.origin)::text = 'reported'::text))", live="origin = 'reported'",
+        grows=True,
     ),
-    "unattributed_fills": Whole(schema="trading", why="money moved, for whom people say"),
+    "unattributed_fills": Whole(schema="trading", why="money moved, for whom people say", grows=True),
     # Limits, states and settings
     "bots": Whole(
         schema="trading", why="limits, capital and states of bots", key="bot_id", secrets=("api_key_hash",),
@@ -135,16 +138,16 @@ RECORDED: Mapping[str, Table] = {
     ),
     # What people decide
     "reconciliation_cases": Whole(
-        schema="trading", why="how differences of money were settled", ignores=("last_seen_at",)
+        schema="trading", why="how differences of money were settled", ignores=("last_seen_at",), grows=True,
     ),
     "ingest_conflicts": Whole(
-        schema="trading", why="which of two facts people believe",
+        schema="trading", why="which of two facts people believe", grows=True,
         ignores=("stored_body", "received_body", "received_count"),
     ),
-    "trade_reviews": Whole(schema="trading", why="what people think of trades"),
-    "risk_events": Whole(schema="audit", why="broken limits, and who closed them"),
+    "trade_reviews": Whole(schema="trading", why="what people think of trades", grows=True),
+    "risk_events": Whole(schema="audit", why="broken limits, and who closed them", grows=True),
     "data_quality_cases": Whole(
-        schema="analytics", why="who closed them", ignores=("last_seen_at", "row_count", "details")
+        schema="analytics", why="who closed them", grows=True, ignores=("last_seen_at", "row_count", "details")
     ),
 }  # fmt: skip
 
