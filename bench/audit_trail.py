@@ -50,7 +50,7 @@ def run(*, quick: bool = False) -> Iterator[BenchRow]:
 
     size = QUICK if quick else WHOLE
     url, bot_url = os.environ.get("DATABASE_URL") or settings.DATABASE_URL, settings.BOT_DATABASE_URL
-    options = f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC"
+    options = f"-c search_path={','.join(SEARCH_PATH)} -c timezone=UTC -c statement_timeout=0"
     with LedgerRows(url, options, pairs=WRITERS) as rows, psycopg.connect(url, autocommit=True, options=options) as own:
         yield _statement(own, rows.hand[0], size)
         yield from _writers(own, bot_url, options, rows.hand, size)

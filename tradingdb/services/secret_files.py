@@ -31,6 +31,10 @@ MAKERS: dict[str, Callable[[], str]] = {
 }
 
 
+# Another one in its place would leave what the first one signed without a witness.
+NEVER_WRITTEN = frozenset({"audit_key"})
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """The passwords the servers are started with, and where each secret's file lies."""
@@ -72,6 +76,8 @@ def write_private(path: Path, text: str) -> None:
 def _load(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         write_private(path, make() + "\n")
+        if path.name in NEVER_WRITTEN:
+            path.chmod(0o400)
     value = path.read_text().strip()
     if not value:
         raise ServiceError(
