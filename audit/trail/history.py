@@ -1,7 +1,6 @@
 """The history of one row, as the audit trail has it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.safestring import SafeString
 
@@ -63,7 +62,7 @@ def note_of(table: str) -> str:
     recorded = RECORDED.get(table)
     if recorded is None:
         return "Changes of this table are not recorded."
-    left_out: tuple[Any, ...] = recorded.derived if isinstance(recorded, Facts) else tuple(recorded.ignores)
+    left_out = tuple(recorded.derived if isinstance(recorded, Facts) else recorded.ignores)
     if not left_out:
         return ""
     who = "by a bot's own facts" if isinstance(recorded, Facts) else "by jobs and bots"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db.backends.utils import CursorWrapper
@@ -75,7 +76,8 @@ class SealCheck:
         """Compare the seals that wait with the changes in the database."""
         if not self._waiting:
             return
-        asked = {"first": self._waiting[0].number, "last": self._waiting[-1].number, "apart": self._apart}
+        first, last = self._waiting[0].number, self._waiting[-1].number
+        asked: dict[str, Any] = {"first": first, "last": last, "apart": self._apart}
         self._cursor.execute(OF_SEALS, asked)
         sums = {row[0]: Sums(row[1], bytes(row[2]), bytes(row[3]), row[4], row[5]) for row in self._cursor.fetchall()}
         for link in self._waiting:

@@ -5,10 +5,11 @@ from typing import Literal
 from django.http import HttpRequest, HttpResponse
 from pydantic import BaseModel
 
+from accounts.choices import Role
 from audit.choices import CheckKind
 from audit.trail.verify import trail_verify
 from bots.api.answers import TimeOut, answer, errors
-from bots.api.auth import for_staff
+from bots.api.auth import Staff, for_staff
 from bots.api.routers import staff as router
 
 
@@ -38,5 +39,11 @@ class AuditReportOut(BaseModel):
 
 @router.get("/audit/verify", auth=for_staff(), response={200: AuditReportOut, **errors()})
 def verify_audit(request: HttpRequest, full: bool = False) -> HttpResponse:
-    """Check the trail from the last good check on, or `full`, all of it; 503 while somebody else's check runs."""
+    """Check the trail from the last good check on, or `full` (traders and admins), all of it.
+
+    503 while another check runs.
+    """
+    if full:
+        staff: Staff = request.auth  # type: ignore[attr-defined]
+        staff.require(Role.TRADER)
     return answer(trail_verify(full=full))

@@ -64,7 +64,7 @@ def snapshots(change: str) -> str:
 ZEROS = "decode(repeat('00', 32), 'hex')"
 SEAL = (
     "INSERT INTO seals (number, kind, sealed_at, cluster, low, high, running, waited, floor, rows, root, marks, "
-    "previous, hash, key, signature) VALUES ({number}, 'seal', now(), '1', {low}, 1, '[]', '[]', 0, 0, '', '', "
+    "previous, hash, key, signature) VALUES ({number}, 'seal', now(), '1', {low}, {low} + 1, '[]', '[]', 0, 0, '', '', "
     "{previous}, '\\x01', 'key', '')"
 )
 # A sweep reads the history of the orders it looks at; one of no order at all is found by the full run.
@@ -214,7 +214,10 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
             "UPDATE orders SET intent = 'request'",
         ],
     ),
-    ("I29_audit", [SEAL.format(number=1, low=0, previous=ZEROS)]),
+    (
+        "I29_audit",
+        [SEAL.format(number=0, low=0, previous=ZEROS), SEAL.format(number=2, low=1, previous="'\\x01'")],
+    ),
     (
         "I29_audit",
         [SEAL.format(number=0, low=0, previous=ZEROS), SEAL.format(number=1, low=2, previous="'\\x01'")],

@@ -55,12 +55,12 @@ class TellsWhoActs(PostgresWrapper):
     def _set_autocommit(self, autocommit: bool) -> None:
         # Called at both ends of a transaction.
         self._told = NOBODY
-        super()._set_autocommit(autocommit)
+        super()._set_autocommit(autocommit)  # type: ignore[misc]
 
     def _savepoint_rollback(self, sid: str) -> None:
         # Settings go back with it; what is in force now is told again with the next write.
         self._told = Told("", "", "\x00")
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
 
     def close(self) -> None:
         self._told = NOBODY
