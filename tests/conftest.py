@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 
+from tests.e2e.disk import LEFT_OUT, may_mount
 from tests.factories import HAND_MADE
 from tests.ledger_checks import assert_teardown_ledger_holds
 
@@ -46,3 +47,9 @@ def trail_may_be_flushed() -> Iterator[None]:
     DatabaseOperations.sql_flush = flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.sql_flush = original  # type: ignore[method-assign]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out because this machine cannot do it."""
+    if not may_mount():
+        terminalreporter.write_line(LEFT_OUT, yellow=True)

@@ -1,27 +1,32 @@
 """Deadlocks and lost serialisations of real transactions are run again inside, in both shells, at most three times."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from audit.services.actions import SYSTEM
-from bots.models import Bot
+from bots.models import Bot, Order
 from bots.services import shell as shell_module
 from bots.services.plan import Outcome, Plan, Sql, run
 from bots.services.shell import Shell
 from bots.services.tokens import token_create
-from tests.factories import BotFactory
+from tests.factories import BotFactory, OrderFactory
+from tests.jobs.celery_processes import environment
 from tradingdb.lib import retry
 from tradingdb.lib.errors import Unavailable
 from tradingdb.lib.retry import ATTEMPTS, atomic_retried, pause
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOTE = "UPDATE bots SET bot_name = %(name)s WHERE bot_id = %(bot_id)s"
+# What the bots' login may write as well, on the rows of one bot.
+NOTE = "UPDATE orders SET rejection_reason = %(name)s WHERE order_id = %(order_id)s"
 
 
 class Meeting:
@@ -47,19 +52,20 @@ class Meeting:
 def crosswise(meeting: Meeting, who: int, first: str, second: str) -> Plan[Outcome]:
     """Write two rows; two that do so in opposite orders deadlock."""
     meeting.begin()
-    yield [Sql(NOTE, {"name": f"by {who}", "bot_id": first})]
+    yield [Sql(NOTE, {"name": f"by {who}", "order_id": first})]
     meeting.meet(who)
-    yield [Sql(NOTE, {"name": f"by {who}", "bot_id": second})]
+    yield [Sql(NOTE, {"name": f"by {who}", "order_id": second})]
     return Outcome(200, {"who": who})
 
 
-def count_up(meeting: Meeting, who: int, bot_id: str) -> Plan[Outcome]:
+def count_up(meeting: Meeting, who: int, order_id: str) -> Plan[Outcome]:
     """Read, wait for the other, write what was read and one more: one of two is not serialisable."""
     meeting.begin()
-    ((row,),) = yield [Sql("SELECT max_positions FROM bots WHERE bot_id = %(bot_id)s", {"bot_id": bot_id})]
+    which = {"order_id": order_id}
+    ((row,),) = yield [Sql("SELECT retry_count FROM orders WHERE order_id = %(order_id)s", which)]
     meeting.meet(who)
-    change = "UPDATE bots SET max_positions = %(n)s WHERE bot_id = %(bot_id)s"
-    yield [Sql(change, {"n": row["max_positions"] + 1, "bot_id": bot_id})]
+    change = "UPDATE orders SET retry_count = %(n)s WHERE order_id = %(order_id)s"
+    yield [Sql(change, which | {"n": row["retry_count"] + 1})]
     return Outcome(200, {"who": who})
 
 
@@ -74,9 +80,9 @@ def in_threads(one: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(call, range(2)))
 
 
-def through_shells(plans: list[Callable[[], Plan[Outcome]]]) -> list[Outcome]:
-    """Run each plan through a lane of its own, each in its own thread with its own event loop."""
-    tokens = [token_create(bot_id=BotFactory().bot_id, actor=SYSTEM).token for _ in plans]
+def through_shells(plans: list[Callable[[], Plan[Outcome]]], bot: Bot) -> list[Outcome]:
+    """Run each plan for the bot through a lane of its own, each in its own thread with its own event loop."""
+    tokens = [token_create(bot_id=bot.bot_id, actor=SYSTEM).token for _ in plans]
 
     async def drive(who: int) -> Outcome:
         shell = Shell(size=2)
@@ -93,22 +99,65 @@ def through_shells(plans: list[Callable[[], Plan[Outcome]]]) -> list[Outcome]:
 
 @pytest.mark.parametrize("through", ["django", "lane"])
 def test_a_deadlock_is_run_again_and_both_get_through(through):
-    meeting, bots = Meeting(), [BotFactory(), BotFactory()]
-    orders = [(bots[0].bot_id, bots[1].bot_id), (bots[1].bot_id, bots[0].bot_id)]
+    meeting, bot = Meeting(), BotFactory()
+    first, second = (OrderFactory(bot=bot).order_id for _ in range(2))
+    orders = [(first, second), (second, first)]
     plans = [lambda who=who: crosswise(meeting, who, *orders[who]) for who in range(2)]
 
-    outcomes = in_threads(lambda who: run(plans[who])) if through == "django" else through_shells(plans)
+    outcomes = in_threads(lambda who: run(plans[who])) if through == "django" else through_shells(plans, bot)
 
     assert [outcome.body["who"] for outcome in outcomes] == [0, 1]
     assert meeting.attempts == 3
     # Whoever came last wrote both rows.
-    assert len(set(Bot.objects.filter(pk__in=[bot.pk for bot in bots]).values_list("bot_name", flat=True))) == 1
+    assert len(set(Order.objects.values_list("rejection_reason", flat=True))) == 1
+
+
+# Writes two rows, waits in between in its first attempt, and says how often it was run.
+WRITER = f"""
+import sys, tradingdb
+tradingdb.setup()
+from bots.services.plan import Outcome, Sql, run
+attempts = []
+def crosswise():
+    attempts.append(1)
+    for place, order_id in enumerate(sys.argv[1:]):
+        if (place, len(attempts)) == (1, 1):
+            print("holds one", flush=True)
+            sys.stdin.readline()
+        yield [Sql({NOTE!r}, {{"name": sys.argv[1], "order_id": order_id}})]
+    return Outcome(200, {{}})
+run(crosswise)
+print(len(attempts), flush=True)
+"""
+
+
+def test_a_deadlock_of_two_processes_is_run_again_and_both_get_through():
+    first, second = (OrderFactory().order_id for _ in range(2))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, *order], env=environment("unused:"), cwd=settings.BASE_DIR, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for order in ((first, second), (second, first))
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holds one\n"
+        with ThreadPoolExecutor(2) as pool:
+            said = list(pool.map(lambda process: int(process.communicate("go\n", timeout=60)[0]), processes))
+    finally:
+        for process in processes:
+            process.kill()
+
+    assert sorted(said) == [1, 2]
 
 
 @pytest.mark.parametrize("through", ["django", "lane"])
 def test_a_lost_serialisation_is_run_again_and_both_count(through, monkeypatch):
-    meeting, bot = Meeting(), BotFactory(max_positions=10)
-    plans = [lambda who=who: count_up(meeting, who, bot.bot_id) for who in range(2)]
+    meeting, order = Meeting(), OrderFactory()
+    before = order.retry_count
+    plans = [lambda who=who: count_up(meeting, who, order.order_id) for who in range(2)]
 
     # Our transactions are READ COMMITTED, where this cannot happen; an operator may have set the database otherwise.
     isolation = r" -c default_transaction_isolation=repeatable\ read"
@@ -118,10 +167,10 @@ def test_a_lost_serialisation_is_run_again_and_both_count(through, monkeypatch):
         in_threads(lambda who: run(plans[who]))
     else:
         monkeypatch.setattr(shell_module, "OPTIONS", shell_module.OPTIONS + isolation)
-        through_shells(plans)
+        through_shells(plans, order.bot)
 
-    bot.refresh_from_db()
-    assert (bot.max_positions, meeting.attempts) == (12, 3)
+    order.refresh_from_db()
+    assert (order.retry_count, meeting.attempts) == (before + 2, 3)
 
 
 def deadlock_always(attempts: list[int]) -> Plan[Outcome]:
@@ -144,7 +193,7 @@ def test_after_three_repetitions_the_caller_hears_so(plan):
 
     by_lane: list[int] = []
     with pytest.raises(Unavailable):
-        through_shells([lambda: plan(by_lane)] * 2)
+        through_shells([lambda: plan(by_lane)] * 2, BotFactory())
 
     assert (len(by_django), len(by_lane)) == (ATTEMPTS, 2 * ATTEMPTS)
     assert ATTEMPTS == 1 + 3

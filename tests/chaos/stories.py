@@ -33,6 +33,7 @@ class Story:
     begin: datetime
     reports_only: bool = False
     _dice: random.Random = field(init=False, repr=False)
+    _late: list[Write] = field(init=False, default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self._dice = random.Random(f"{self.seed} {self.name}")
@@ -40,19 +41,22 @@ class Story:
     def rounds(self) -> Iterator[list[Write]]:
         """Yield the writes of one order after another; with reports_only, some come a round late."""
         moment, number = self.begin, 0
-        late: list[Write] = []
         while True:
             number += 1
             moment += timedelta(milliseconds=20 + self.seed % 7)
-            writes = late + self._round(f"{self.name}-{number}", moment, is_request=number % 2 == 0)
-            late = []
+            writes = self.rest() + self._round(f"{self.name}-{number}", moment, is_request=number % 2 == 0)
             if self.reports_only and self._dice.random() < 0.4:
                 self._dice.shuffle(writes)
                 keep = self._dice.randrange(len(writes) // 2, len(writes) + 1)
-                writes, late = writes[:keep], writes[keep:]
+                writes, self._late = writes[:keep], writes[keep:]
             if self._dice.random() < 0.1:
                 writes.append(self._dice.choice(writes))
             yield writes
+
+    def rest(self) -> list[Write]:
+        """Return what is kept back, for the end of the story: an order never told leaves its facts parked for ever."""
+        late, self._late = self._late, []
+        return late
 
     def _round(self, key: str, moment: datetime, *, is_request: bool) -> list[Write]:
         dice = self._dice

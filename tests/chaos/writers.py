@@ -61,9 +61,11 @@ class Bot(threading.Thread, ABC):
     def rounds(self) -> Iterator[list[Write]]:
         """Yield what is to be told, whole rounds only, and remember it."""
         for writes in self.story.rounds():
-            self.told += writes
-            yield writes
-            if self._enough.is_set():
+            is_last = self._enough.is_set()
+            whole = writes + self.story.rest() if is_last else writes
+            self.told += whole
+            yield whole
+            if is_last:
                 return
 
     def repeat(self, name: str, call: Callable[[], Any]) -> Any:

@@ -12,12 +12,14 @@ import httpx
 from tests.chaos.__main__ import report
 from tests.chaos.stage import Stage
 from tests.e2e.checks import assert_ledger_is_clean, assert_redis_agrees
-from tests.e2e.running import OURS, Running, every_page, sign_in
+from tests.e2e.running import OURS, PATIENCE, Running, every_page, sign_in
 from tests.e2e.screen import open_screen
-from tradingdb.services.processes import marked
+from tradingdb.services.processes import marked, wait_until
 from tradingdb.services.state import port_is_free
+from tradingdb.services.storage import MIB, DiskWatch
 
 logger = logging.getLogger(__name__)
+EVENT = {"event_id": "kept", "event_type": "CHAOS", "event_level": "INFO", "message": "before the end"}
 PASSWORD_PLACE = re.compile(r"the admin password is in (\S+)")
 
 
@@ -64,9 +66,8 @@ def test_the_generated_admin_password_opens_admin_and_dashboard(instance: Runnin
 
 def test_down_leaves_nothing_and_up_finds_everything_again(instance: Running):
     bot = instance.bots(1)[0]
-    event = {"event_id": "kept", "event_type": "CHAOS", "event_level": "INFO", "message": "before the end"}
     with instance.api(bot["token"]) as api:
-        assert api.post("/events", json={"events": [event]}).status_code == 201
+        assert api.post("/events", json={"events": [EVENT]}).status_code == 201
     processes = instance.state.processes()
 
     instance.services("down")
@@ -78,8 +79,42 @@ def test_down_leaves_nothing_and_up_finds_everything_again(instance: Running):
     instance.services("up")
     assert instance.sql("SELECT message FROM audit.system_events WHERE event_id = 'kept'") == [("before the end",)]
     with instance.api(bot["token"]) as api:
-        again = api.post("/events", json={"events": [event]})
+        again = api.post("/events", json={"events": [EVENT]})
     assert (again.status_code, again.headers["Idempotent-Replay"]) == (200, "true")
+
+
+def test_a_disk_that_gets_low_stops_writing_and_nothing_else(instance: Running):
+    """The real watch over the real folder; only its mark moves, where in test_full_disk the room does."""
+    said: list[str] = []
+    data = instance.state.root / "postgres" / "data"
+    found = os.statvfs(data)
+    watch = DiskWatch(instance.state, data, found.f_bavail * found.f_frsize + 1024 * MIB, said.append)
+    bot = instance.bots(1)[0]
+    with instance.api(bot["token"]) as api:
+        assert fill_arrives(api, 1, "BTCUSDT", "buy", second=1) == 201
+
+        watch.look()
+        # The server reads its settings again in its own time.
+        assert wait_until(lambda: api.post("/events", json={"events": [EVENT]}).status_code == 503, PATIENCE)
+        assert fill_arrives(api, 2, "BTCUSDT", "sell", second=2) == 503
+        refused = api.post("/events", json={"events": [EVENT]})
+        permit, fills = api.get("/permit"), every_page(api, "/fills")
+        is_ready = instance.is_ready()
+
+        watch.mark = MIB
+        watch.look()
+        assert wait_until(lambda: fill_arrives(api, 2, "BTCUSDT", "sell", second=2) in (200, 201), PATIENCE)
+        stored = every_page(api, "/fills")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "storage_full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert (permit.status_code, is_ready) == (200, True)
+    assert [row["fill_id"] for row in fills] == ["f1"]
+    assert {row["fill_id"] for row in stored} == {"f1", "f2"}
+    assert [words.partition("; ")[2] for words in said] == [
+        "it is read-only until there is room again", "it takes writes again",
+    ]  # fmt: skip
+    assert_ledger_is_clean(instance)
 
 
 def test_redis_forgets_what_was_closed_while_it_hung(instance: Running):
@@ -147,5 +182,6 @@ def test_no_acknowledged_write_is_lost_or_doubled_whatever_happens(instance: Run
     assert {"lose_answer", "late", "twice"} <= outcome.faults.keys()
     assert report(outcome) == 0
     assert [name.split()[-1] for name in with_a_loss.verdict.lost] == [fill_id]
-    assert with_a_loss.verdict.wrong
+    # Beat may have corrected the figures by what is left of the fills meanwhile; then they are not what was told.
+    assert with_a_loss.differences or with_a_loss.verdict.wrong
     assert report(with_a_loss) == 1
