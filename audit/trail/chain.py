@@ -19,9 +19,9 @@ from django.db.backends.utils import CursorWrapper
 FIRST = bytes(32)
 # Bytes of a mark: the change's id, and the beginning of its hash.
 MARK, MARK_ID = 16, 8
-LEAF = """sha256(convert_to(jsonb_build_array(c.id, c.xid, (extract(epoch FROM c.at) * 1000000)::bigint, c.actor,
-    c.login, c.request_id, c.reason, c.table_name, c.row_id, c.operation, c.before, c.after, c.form, c.digest)::text,
-    'UTF8'))"""
+# A row as text quotes what must be quoted; `one_moment` fixes the settings that change how a value is written.
+LEAF = """sha256(convert_to(ROW(c.id, c.xid, c.at, c.actor, c.login, c.request_id, c.reason, c.table_name, c.row_id,
+    c.operation, c.before, c.after, c.form, c.digest)::text, 'UTF8'))"""
 # Of one or many seals `s`: number, low, high, running, waited, floor, ceiling.
 MEMBERS = f"""
     SELECT s.number, c.id, c.xid, c.at, {LEAF} AS leaf FROM s JOIN audit.changes c
@@ -125,7 +125,8 @@ def one_moment(seconds: int, *, reads_only: bool) -> Iterator[CursorWrapper]:
         cursor.execute(
             f"SET LOCAL statement_timeout = '{seconds}s'; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'; "
-            "SET LOCAL TimeZone = 'UTC'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1"
+            "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL bytea_output = 'hex'; "
+            "SET LOCAL extra_float_digits = 1"
         )
         yield cursor
 
