@@ -10,7 +10,10 @@ def main() -> None:
     os.environ.setdefault("PROCESS_KIND", "command")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from tradingdb.lib.acting import acting
+
+    with acting(actor=f"command:{sys.argv[1]}" if len(sys.argv) > 1 else "command"):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

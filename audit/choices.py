@@ -66,3 +66,27 @@ class RiskAction(models.TextChoices):
     LEVERAGE_REDUCED = "leverage_reduced"
     ALERT_SENT = "alert_sent"
     MANUAL_REVIEW_REQUIRED = "manual_review_required"
+
+
+class Operation(models.TextChoices):
+    """What was done to a row; a baseline is how it was when the trail began."""
+
+    BASELINE = "baseline"
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+    TRUNCATE = "truncate"
+
+
+class SealKind(models.TextChoices):
+    """A seal, or the one that says that the database was restored from a copy and counts transactions anew."""
+
+    SEAL = "seal"
+    RESTORED = "restored"
+
+
+class CheckKind(models.TextChoices):
+    """How much of the trail a check looked at."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"

@@ -9,6 +9,8 @@ from audit.services.health import Check, health_record
 from audit.services.health_checks import health_check
 from audit.services.invariant_runs import runs_remove_old
 from audit.services.system_metrics import system_metric_record
+from audit.trail.verify import trail_verify
+from tradingdb.lib.errors import Unavailable
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -27,6 +29,18 @@ def check_health() -> dict[str, str]:
     scheduler = health_record(check=Check(HealthSystem.SCHEDULER), now=now)
     found = health_check(now=now)
     return {HealthSystem.SCHEDULER.value: scheduler.status, **{name: str(status) for name, status in found.items()}}
+
+
+@shared_task(acks_late=True, throws=(*DATABASE_AWAY, Unavailable))
+def verify_new_audit() -> bool:
+    """Check the audit trail from the last good check on; return whether all is well."""
+    return trail_verify(full=False)["ok"]
+
+
+@shared_task(acks_late=True, time_limit=7200, soft_time_limit=7000, throws=(*DATABASE_AWAY, Unavailable))
+def verify_audit() -> bool:
+    """Check all of the audit trail; return whether all is well."""
+    return trail_verify()["ok"]
 
 
 @shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)

@@ -14,7 +14,7 @@ import psutil
 from bench.rows import BenchRow, emit
 
 RESULTS = Path(__file__).parent / "results"
-CASES = ("P1", "P2", "P3", "P8", "P12", "P14")
+CASES = ("P1", "P2", "P3", "P8", "P12", "P14", "P16")
 # Needs minutes to make its million rows, so it is measured only when asked for.
 LARGE_CASES = ("L1",)
 
@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> Iterator[Callable[[], Iterator[BenchRow]]]:
     """Yield the measurements that were asked for."""
-    from bench import growth, ledger, lists, live, row_security
+    from bench import audit_trail, growth, ledger, lists, live, row_security
 
     only = set(options.only)
     if only & set(ledger.CASES):
@@ -65,6 +65,8 @@ def chosen(options: argparse.Namespace) -> Iterator[Callable[[], Iterator[BenchR
         yield lambda: growth.run(quick=options.quick)
     if only & set(row_security.CASES):
         yield lambda: row_security.run(quick=options.quick)
+    if only & set(audit_trail.CASES):
+        yield lambda: audit_trail.run(quick=options.quick)
     if only & set(lists.CASES):
         yield lambda: lists.run(quick=options.quick)
 

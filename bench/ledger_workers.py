@@ -16,13 +16,14 @@ ANSWER_SECONDS = 120.0
 class Workers:
     """Processes that write fills by hand, each for one bot, when told to."""
 
-    def __init__(self, url: str, options: str, *, count: int) -> None:
+    def __init__(self, url: str, options: str | Sequence[str], *, count: int) -> None:
+        """options: of every connection, or of each."""
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []
-        for _ in range(count):
+        for told in [options] * count if isinstance(options, str) else options:
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, url, options), daemon=True)
+            process = context.Process(target=work, args=(theirs, url, told), daemon=True)
             process.start()
             theirs.close()
             self._pipes.append(ours)

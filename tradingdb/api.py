@@ -21,7 +21,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
 from analytics.api import metrics, portfolio
-from bots.api import candles, cases, control, hot, invariants, live, positions, reads, registry, trades
+from bots.api import audit, candles, cases, control, hot, invariants, live, positions, reads, registry, trades
 from bots.api.routers import bots as bot_calls
 from bots.api.routers import staff as staff_calls
 from tradingdb.lib.errors import (
@@ -96,7 +96,9 @@ api = TradingApi(
     docs=DocsPage(),
 )
 # Each module puts its calls on one of the two routers when it is imported.
-PARTS = (candles, cases, control, hot, invariants, live, positions, reads, registry, trades, metrics, portfolio)
+PARTS = (
+    audit, candles, cases, control, hot, invariants, live, positions, reads, registry, trades, metrics, portfolio
+)  # fmt: skip
 api.add_router("", bot_calls)
 api.add_router("", staff_calls)
 

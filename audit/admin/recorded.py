@@ -9,6 +9,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from audit.services.actions import Actor
+from tradingdb.lib.acting import acting
 from tradingdb.lib.admin import ControlModelAdmin
 from tradingdb.lib.imports import ImportMixin
 
@@ -44,13 +45,15 @@ class RecordedAdmin(ImportMixin, ControlModelAdmin):
         return super().get_form(request, obj, change=change, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        if not change:
-            self.create(request, obj, form)
-            return
-        allowed = set(self.get_editable(request, obj)) - {"reason"}
-        names = [name for name in form.changed_data if name in allowed]
-        if names:
-            self.update(request, obj, names, reason=form.cleaned_data.get("reason", ""))
+        reason = form.cleaned_data.get("reason", "")
+        with acting(reason=reason):
+            if not change:
+                self.create(request, obj, form)
+                return
+            allowed = set(self.get_editable(request, obj)) - {"reason"}
+            names = [name for name in form.changed_data if name in allowed]
+            if names:
+                self.update(request, obj, names, reason=reason)
 
     def create(self, request: HttpRequest, obj: Any, form: ModelForm) -> None:
         """Store a new row and the action of adding it."""

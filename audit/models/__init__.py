@@ -8,11 +8,15 @@ from audit.models.invariant_runs import InvariantRun
 from audit.models.logs import SystemLog
 from audit.models.risk_events import RiskEvent
 from audit.models.system_metrics import SystemMetric
+from audit.models.trail import AuditCheck, Change, Seal
 
 __all__ = [
+    "AuditCheck",
+    "Change",
     "CommandAudit",
     "InvariantRun",
     "RiskEvent",
+    "Seal",
     "SystemEvent",
     "SystemHealth",
     "SystemLog",

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from audit.choices import HealthStatus, HealthSystem
 from audit.services.health import Check, health_record
 from audit.services.redis_server import redis_client
+from audit.trail.seals import UNSEALED_SECONDS, unsealed
 
 HTTP_SECONDS = 5.0
 
@@ -63,13 +64,27 @@ def _check_page(system: HealthSystem, path: str) -> Check:
     return Check(system, response_ms=milliseconds_since(began))
 
 
-CHECKS: tuple[Callable[[], Check], ...] = (check_database, check_redis, check_api_service, check_web_ui)
+def check_seals() -> Check:
+    """See how long the oldest change of the audit trail has waited for its seal; a minute is too long."""
+    waiting = unsealed()
+    told = {"unsealed_rows": waiting.rows, "unsealed_seconds": round(waiting.seconds, 3)}
+    late = f"{waiting.rows} changes are not sealed, the oldest for {waiting.seconds:.0f} s"
+    error = late if waiting.seconds > UNSEALED_SECONDS else ""
+    return Check(HealthSystem.DATABASE, component="audit seals", error=error, metadata=told)
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    check_database, check_redis, check_api_service, check_web_ui, check_seals
+)  # fmt: skip
 
 
 def health_check(*, now: datetime) -> dict[str, HealthStatus]:
     """Make every check and store what it found; return the status of each system."""
-    found = [check() for check in CHECKS]
-    return {check.system: HealthStatus(health_record(check=check, now=now).status) for check in found}
+    statuses = {}
+    for check in [make() for make in CHECKS]:
+        row = health_record(check=check, now=now)
+        statuses[str(row)] = HealthStatus(row.status)
+    return statuses
 
 
 def milliseconds_since(began: float) -> int:

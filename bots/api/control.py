@@ -14,6 +14,7 @@ from bots.api.schemas import ControlIn, PasswordIn
 from bots.choices import ControlLevel, ControlScope
 from bots.ledger.shapes import stamp
 from bots.services.control import control_set, state_of
+from tradingdb.lib.acting import acting
 
 
 class ControlOut(BaseModel):
@@ -41,9 +42,10 @@ def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
     if body.state == ControlLevel.ACTIVE:
         staff.require(Role.ADMIN)
         staff.require_fresh()
-    row = control_set(
-        scope=body.scope, target=body.target or "", state=body.state, reason=body.reason, actor=staff.actor(request)
-    )
+    with acting(reason=body.reason):
+        row = control_set(
+            scope=body.scope, target=body.target or "", state=body.state, reason=body.reason, actor=staff.actor(request)
+        )
     return answer(state_of(row))
 
 

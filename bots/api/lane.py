@@ -99,7 +99,7 @@ class Lane:
         request_id = new_request_id(headers.get("x-request-id"))
         extra: dict[str, str] = {}
         try:
-            outcome = await self._answer(call, order_id, raw, headers, receive)
+            outcome = await self._answer(call, order_id, raw, headers, receive, request_id)
             status, body, kind = outcome.status, outcome.body, "application/json"
             if outcome.replayed:
                 extra["Idempotent-Replay"] = "true"
@@ -123,7 +123,7 @@ class Lane:
         CALL_SECONDS[call.path].observe(time.perf_counter() - began)
 
     async def _answer(
-        self, call: Call, order_id: str, raw: str, headers: Mapping[str, str], receive: Receive
+        self, call: Call, order_id: str, raw: str, headers: Mapping[str, str], receive: Receive, request_id: str
     ) -> Outcome:
         shell = await self.shell()
         parsed = parse_token(raw)
@@ -143,7 +143,7 @@ class Lane:
                 if wait:
                     raise RateLimited("Too many calls in a minute.", retry_after=-(-wait // 1000))
             try:
-                outcome = await shell.run(key, call.plan(body, order_id), call.bucket(body))
+                outcome = await shell.run(key, call.plan(body, order_id), call.bucket(body), request_id=request_id)
             except KeyChanged:
                 del self._keys[prefix]
                 continue

@@ -17,6 +17,7 @@ from bots.ledger.shapes import stamp
 from bots.selectors.bots import bot_get, bot_row, bot_rows, token_row
 from bots.services.registry import bot_register, bot_update
 from bots.services.tokens import token_create, token_revoke
+from tradingdb.lib.acting import acting
 from tradingdb.lib.errors import ValidationFailed
 from tradingdb.lib.schema import BotId, Ident
 
@@ -77,7 +78,8 @@ def change_bot(request: HttpRequest, bot_id: Path[BotId], body: BotPatch) -> Htt
         raise ValidationFailed("Nothing to change.")
     if changes != {"status": BotStatus.PAUSED}:
         staff.require(Role.ADMIN)
-    bot_update(bot_id=bot_id, changes=changes, actor=staff.actor(request), reason=body.reason or "")
+    with acting(reason=body.reason or ""):
+        bot_update(bot_id=bot_id, changes=changes, actor=staff.actor(request), reason=body.reason or "")
     return answer(bot_row(bot_get(bot_id), timezone.now()))
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 BEGIN = Sql("BEGIN", {})
 COMMIT = Sql("COMMIT", {})
 # Both end with the transaction: no plain SET, which would reach the next client of a shared session.
-FOR_BOT = "SELECT set_config('app.bot_id', %(bot)s, true)"
+FOR_BOT = "SELECT set_config('app.bot_id', %(bot)s, true), set_config('app.request_id', %(request)s, true)"
 FOR_CALLER = "SELECT set_config('app.bot_id', coalesce(bot_of_token(%(prefix)s), ''), true)"
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
@@ -131,24 +131,27 @@ class Shell:
             raise
         return Key(rows[0]) if rows else None
 
-    async def run(self, key: Key, make: Callable[[BotContext], Plan[Outcome]], bucket: Bucket = "facts") -> Outcome:
+    async def run(
+        self, key: Key, make: Callable[[BotContext], Plan[Outcome]], bucket: Bucket = "facts", *, request_id: str = ""
+    ) -> Outcome:
         """Run a plan for a bot in one transaction; what it changed is published after the commit.
 
-        bucket: whose connections it may use. Raises KeyChanged when the token was revoked or the bot edited meanwhile,
-        Unavailable when the database cannot answer in time or others go first, StorageFull when it has no room.
+        bucket: whose connections it may use; request_id: for the audit trail.
+        Raises KeyChanged when the token was revoked or the bot edited meanwhile, Unavailable when the database cannot
+        answer in time or others go first, StorageFull when it has no room.
         Deadlocks and races for an id are run again, at most three times.
         """
         async with self.gate.enter(bucket):
-            outcome = await self._attempts(key, make)
+            outcome = await self._attempts(key, make, request_id)
         if outcome.updates:
             self._updates.put_nowait(outcome.updates)
         return outcome
 
-    async def _attempts(self, key: Key, make: Callable[[BotContext], Plan[Outcome]]) -> Outcome:
+    async def _attempts(self, key: Key, make: Callable[[BotContext], Plan[Outcome]], request_id: str) -> Outcome:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self._pool.connection() as session:
-                    return await self._transaction(session, key, make)
+                    return await self._transaction(session, key, make, request_id)
             except TryAgain as e:
                 if attempt == ATTEMPTS:
                     raise overtaken() from e
@@ -163,10 +166,12 @@ class Shell:
         raise AssertionError("every attempt returns or raises")
 
     async def _transaction(
-        self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]]
-    ) -> Outcome:
+        self, session: psycopg.AsyncConnection[Row], key: Key, make: Callable[[BotContext], Plan[Outcome]],
+        request_id: str,
+    ) -> Outcome:  # fmt: skip
         plan = make(key.bot)
-        opening = [BEGIN, Sql(FOR_BOT, {"bot": key.row["bot_id"]}), Sql(GUARD, {"prefix": key.row["prefix"]})]
+        acts = {"bot": key.row["bot_id"], "request": request_id}
+        opening = [BEGIN, Sql(FOR_BOT, acts), Sql(GUARD, {"prefix": key.row["prefix"]})]
         try:
             step = next(plan)
             is_last = isinstance(step, Last)

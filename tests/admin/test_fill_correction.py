@@ -46,7 +46,8 @@ def test_admin_corrects_a_price_and_both_ends_lead_to_each_other(admin, house):
     action = UserAction.objects.get(action="fill.correct")
     assert (action.user, action.reason) == (admin.user, "statement of the exchange")
     history = admin.open("bots_fill_history", wrong.pk)
-    assert f"resource_id={house.bot.bot_id}+{wrong.fill_id}" in history["Location"]
+    assert f"resource_id={house.bot.bot_id}+{wrong.fill_id}" in history.context["actions_url"]
+    assert action in history.context["history"].actions
     assert action.resource_id == f"{house.bot.bot_id} {wrong.fill_id}"
 
 

@@ -88,8 +88,8 @@ def test_notes_leave_an_action_with_before_and_after(model, trader, house):
     assert actions.count() == start + 1
     assert (last.user, last.before, last.after) == (trader.user, {"notes": "first"}, {"notes": "second"})
     assert last.request_id
-    history = trader.get(f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/history/", follow=True)
-    assert [each.pk for each in history.context["cl"].result_list] == [last.pk, actions.last().pk]
+    history = trader.get(f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/history/").context
+    assert [each.pk for each in history["history"].actions] == [last.pk, actions.last().pk]
 
 
 @each_with_notes

@@ -236,6 +236,7 @@ WAYS: dict[str, Way] = {
         "/control", {"scope": "bot", "target": other.bot_id, "state": "ACTIVE", "reason": "mine"}
     ),
     "POST /auth/confirm": lambda me, other: asks("/auth/confirm", {"password": "x"}),
+    "GET /audit/verify": plain("/audit/verify"),
     "GET /invariants": plain("/invariants"),
     "POST /invariants/run": plain("/invariants/run"),
     "GET /live": plain("/live"),

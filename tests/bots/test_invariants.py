@@ -61,6 +61,12 @@ def snapshots(change: str) -> str:
     return f"UPDATE portfolio_snapshots SET {change} WHERE \"timestamp\" = '2026-03-01 12:20Z'"
 
 
+ZEROS = "decode(repeat('00', 32), 'hex')"
+SEAL = (
+    "INSERT INTO seals (number, kind, sealed_at, cluster, low, high, running, waited, floor, rows, root, marks, "
+    "previous, hash, key, signature) VALUES ({number}, 'seal', now(), '1', {low}, {low} + 1, '[]', '[]', 0, 0, '', '', "
+    "{previous}, '\\x01', 'key', '')"
+)
 # A sweep reads the history of the orders it looks at; one of no order at all is found by the full run.
 UNSEEN_BY_SWEEPS = [FREE, f"UPDATE order_events SET bot_id = 'ghost' WHERE {RICH}"]
 CORRUPTIONS: list[tuple[str, list[str]]] = [
@@ -206,6 +212,29 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
             f"UPDATE bots SET max_positions = 0 WHERE {RICH}",
             "DELETE FROM user_actions",
             "UPDATE orders SET intent = 'request'",
+        ],
+    ),
+    (
+        "I29_audit",
+        [SEAL.format(number=0, low=0, previous=ZEROS), SEAL.format(number=2, low=1, previous="'\\x01'")],
+    ),
+    (
+        "I29_audit",
+        [SEAL.format(number=0, low=0, previous=ZEROS), SEAL.format(number=1, low=2, previous="'\\x01'")],
+    ),
+    ("I30_audit", [SEAL.format(number=0, low=0, previous="'\\x01'")]),
+    (
+        "I30_audit",
+        [SEAL.format(number=0, low=0, previous=ZEROS), SEAL.format(number=1, low=1, previous=ZEROS)],
+    ),
+    (
+        "I31_every",
+        [
+            "ALTER TABLE fills DISABLE TRIGGER trail_row",
+            "INSERT INTO fills (bot_id, account_id, fill_id, order_id, symbol, side, price, quantity, fee, "
+            "fee_currency, executed_at, source, content_hash, fee_rate, fee_quote, flags) SELECT bot_id, account_id, "
+            "'unseen', order_id, symbol, side, price, quantity, fee, fee_currency, executed_at, source, content_hash, "
+            f"fee_rate, fee_quote, flags FROM fills WHERE {RICH} AND fill_id = 'f1'",
         ],
     ),
     ("I37_nothing", [FREE, fill("f1", "order_id = 'nowhere'")]),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from audit.models import CommandAudit, InvariantRun, SystemHealth, SystemLog, SystemMetric
+from audit.models import AuditCheck, Change, CommandAudit, InvariantRun, Seal, SystemHealth, SystemLog, SystemMetric
 from tests.factories.base import NOON, create, numbers
 
 
@@ -62,3 +62,52 @@ def InvariantRunFactory(**columns: Any) -> InvariantRun:  # noqa: N802
     """A run that found nothing."""
     defaults = {"at": NOON, "duration_ms": 70, "kind": "full", "ok": True, "counts": {"one": 0}, "version": "0.1.0"}
     return create(InvariantRun, columns, defaults)
+
+
+def ChangeFactory(**columns: Any) -> Change:  # noqa: N802
+    """A person's edit of a limit, as no trigger wrote it."""
+    defaults = {
+        "at": NOON,
+        "xid": 1,
+        "actor": "ann@example.com",
+        "login": "tradingdb",
+        "request_id": "",
+        "reason": "",
+        "table_name": "bots",
+        "row_id": "bot_001",
+        "operation": "update",
+        "before": {"max_positions": 5},
+        "after": {"max_positions": 7},
+    }
+    return create(Change, columns, defaults)
+
+
+def SealFactory(**columns: Any) -> Seal:  # noqa: N802
+    """A seal over nothing, signed by nobody."""
+    defaults = {
+        "number": next(numbers),
+        "kind": "seal",
+        "sealed_at": NOON,
+        "cluster": "1",
+        "low": 0,
+        "high": 1,
+        "running": [],
+        "waited": [],
+        "floor": 0,
+        "rows": 0,
+        "root": bytes(32),
+        "marks": b"",
+        "previous": bytes(32),
+        "hash": bytes(32),
+        "key": "0" * 16,
+        "signature": bytes(64),
+    }
+    return create(Seal, columns, defaults)
+
+
+def AuditCheckFactory(**columns: Any) -> AuditCheck:  # noqa: N802
+    """A check that found nothing."""
+    defaults = {
+        "at": NOON, "kind": "full", "ok": True, "from_seal": 0, "to_seal": 3, "rows": 10, "duration_ms": 5,
+    }  # fmt: skip
+    return create(AuditCheck, columns, defaults)

@@ -128,7 +128,8 @@ def test_a_crowd_in_the_default_partition_waits_for_a_person() -> None:
     left = maintain_time_series(NOW, most_moved=2)
     moved = maintain_time_series(NOW, most_moved=None)
 
-    assert left.waiting == {"account_balance": 3}
+    # The audit trail of this very test waits in its default partition too.
+    assert {name: rows for name, rows in left.waiting.items() if name != "changes"} == {"account_balance": 3}
     assert moved.waiting == {}
     assert "account_balance_y2031m03" in set(moved.created) - set(left.created)
     assert list(before.all()) == rows

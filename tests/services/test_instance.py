@@ -25,7 +25,7 @@ def test_up_writes_pid_files_and_the_environment_of_the_instance(project):
     values = read_env_file(project.state)
     assert list(values) == [
         *("BASE_URL", "DATABASE_URL", "BOT_DATABASE_URL", "ADMIN_DATABASE_URL", "REDIS_URL"),
-        *("STATE_DIR", "SECRET_KEY_FILE", "FIELD_KEY_FILE"),
+        *("STATE_DIR", "SECRET_KEY_FILE", "FIELD_KEY_FILE", "AUDIT_KEY_FILE"),
     ]
     assert values["BASE_URL"] == f"http://127.0.0.1:{project.port}"
     assert project.state.env_file.stat().st_mode & 0o777 == 0o600

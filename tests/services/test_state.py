@@ -47,7 +47,9 @@ def test_secrets_are_made_once_and_differ_between_folders(state, tmp_path):
     assert len({first.superuser_password, first.app_password, first.bot_password, first.redis_password}) == 4
     assert first.app_password != foreign.app_password
     assert len(base64.b64decode((state.secrets / "field_key").read_text())) == 32
-    assert {file.stat().st_mode & 0o777 for file in state.secrets.iterdir()} == {0o600}
+    modes = {file.name: file.stat().st_mode & 0o777 for file in state.secrets.iterdir()}
+    assert modes.pop("audit_key") == 0o400
+    assert set(modes.values()) == {0o600}
 
 
 def test_secrets_do_not_show_in_a_repr(state):

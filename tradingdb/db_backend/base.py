@@ -7,6 +7,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrappe
 from django.utils.functional import cached_property
 
 from tradingdb.db_backend.schema import SchemaEditor
+from tradingdb.db_backend.telling import TellsWhoActs
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ COMMUNITY = "community"
 APACHE = "apache"
 
 
-class DatabaseWrapper(PostgresWrapper):
+class DatabaseWrapper(TellsWhoActs, PostgresWrapper):
     """django-timescaledb's own wrapper stops on a server without the extension; this one asks first."""
 
     SchemaEditorClass = SchemaEditor

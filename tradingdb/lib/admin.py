@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
@@ -11,8 +12,10 @@ from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_date
+from django.utils.module_loading import import_string
 
 from tradingdb.lib import display
 from tradingdb.lib.columns import Column, list_column, page_column
@@ -59,6 +62,8 @@ __all__ = [
 ]
 
 SEARCH_LIMIT = 200
+# Ids are bigints; what is longer is none.
+PAGE_KEY_DIGITS = 19
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -230,8 +235,8 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], **options: Any
     ) -> HttpResponse:
         context["show_save_and_add_another"] = False
-        # Rows that no person can change have no history of people.
-        context["show_history"] = bool(self.editable or getattr(self, "actions_detail", ()))
+        # A view has rows of other tables.
+        context["show_history"] = bool(self.opts.managed)
         row = options.get("obj")
         if row is not None and row.pk is not None:
             context["links"] = self.links(request, row)
@@ -287,14 +292,29 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
     log_change = log_addition
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Show the actions of people on this row."""
+        """Show what changed in this row, who changed it and why, and the actions of people on it."""
         row = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         if row is None:
             raise Http404
-        query = {"resource_type": self.resource_type, "resource_id": self.resource_id(row)}
-        return HttpResponseRedirect(reverse("admin:audit_useraction_changelist", query=query))
+        read = import_string(settings.HISTORY_READER)
+        resource = (self.resource_type, self.resource_id(row))
+        before = request.GET.get("before", "")
+        history = read(
+            table=self.opts.db_table, row_id=str(row.pk), resource=resource,
+            before=int(before) if before.isdecimal() and len(before) < PAGE_KEY_DIGITS else None,
+        )  # fmt: skip
+        query = {"resource_type": resource[0], "resource_id": resource[1]}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History: {row}",
+            "opts": self.opts,
+            "history": history,
+            "row_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk]),
+            "actions_url": reverse("admin:audit_useraction_changelist", query=query),
+        }
+        return TemplateResponse(request, "admin/history.html", context)
 
     @property
     def resource_type(self) -> str:

@@ -10,12 +10,16 @@ from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from tradingdb.lib.acting import acting
 from tradingdb.lib.admin import ControlModelAdmin, button
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.sections import row_url
 
 # What a confirmed button does: change something, and say so, or answer with a page of its own.
 Change = Callable[[Any, HttpRequest, Any, dict[str, Any]], str | HttpResponse]
+
+
+WORDS_FOR_WHY = ("reason", "resolution", "notes", "note")
 
 
 class ReasonForm(forms.Form):
@@ -58,7 +62,8 @@ def asking(
                 form.fit(row)
             if request.method == "POST" and form.is_valid():
                 try:
-                    answer = change(page, request, row, form.cleaned_data)
+                    with acting(reason=reason_of(form.cleaned_data)):
+                        answer = change(page, request, row, form.cleaned_data)
                 except DomainError as e:
                     form.add_error(None, e.message)
                 else:
@@ -72,6 +77,11 @@ def asking(
         return view
 
     return decorate
+
+
+def reason_of(data: dict[str, Any]) -> str:
+    """Return the words in which a form asks why, whatever it calls them."""
+    return next((str(data[name]) for name in WORDS_FOR_WHY if data.get(name)), "")
 
 
 def ask_page(

@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypedDict
 
@@ -11,6 +12,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from tradingdb.lib.acting import acting
 from tradingdb.lib.errors import DomainError, RateLimited, RiskRejected, Unavailable, ValidationFailed
 
 PROBLEM_TYPE = "application/problem+json"
@@ -81,8 +83,23 @@ def problem_of(error: DomainError, request_id: str) -> tuple[int, Mapping[str, s
     return error.http_status, headers, body
 
 
+def caller(request: HttpRequest) -> str:
+    """Return who is known to have sent a request, as far as anybody has asked yet; a person by the e-mail address.
+
+    Asks the database nothing: it is called in the middle of a write.
+    """
+    staff = getattr(request, "auth", None)
+    user = getattr(staff, "user", None)
+    for name in ("_cached_user", "_acached_user"):
+        user = user or getattr(request, name, None)
+    if user is not None and user.is_authenticated:
+        return str(user)
+    bot_id = getattr(staff, "bot_id", "")
+    return f"bot:{bot_id}" if bot_id else ""
+
+
 class RequestIdMiddleware:
-    """Give every request an id, answer with it, so that a log line and an answer can be matched."""
+    """Give every request an id, answer with it, so that log line, answer and audit trail can be matched."""
 
     sync_capable = True
     async_capable = True
@@ -97,10 +114,12 @@ class RequestIdMiddleware:
         request.request_id = new_request_id(request.headers.get("X-Request-ID"))  # type: ignore[attr-defined]
         if self.is_async:
             return self._call_async(request)
-        return self._stamp(request, self.get_response(request))
+        with acting(actor=partial(caller, request), request_id=request.request_id):  # type: ignore[attr-defined]
+            return self._stamp(request, self.get_response(request))
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        return self._stamp(request, await self.get_response(request))
+        with acting(actor=partial(caller, request), request_id=request.request_id):  # type: ignore[attr-defined]
+            return self._stamp(request, await self.get_response(request))
 
     def _stamp(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]

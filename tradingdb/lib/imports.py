@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from tradingdb.lib.acting import acting
 from tradingdb.lib.errors import ValidationFailed
 from tradingdb.lib.exports import ExportMixin
 from tradingdb.lib.import_files import MOST_BYTES, Table, read_table
@@ -103,10 +104,11 @@ class ImportMixin(ExportMixin):
         assert isinstance(resource, ImportResource)
         self._check_columns(resource, table)
         resource.begin(self, request, reason)
-        result = resource.import_data(
-            tablib.Dataset(*table.lines, headers=table.headers), dry_run=is_dry, use_transactions=True,
-            rollback_on_validation_errors=True,
-        )  # fmt: skip
+        with acting(reason=reason):
+            result = resource.import_data(
+                tablib.Dataset(*table.lines, headers=table.headers), dry_run=is_dry, use_transactions=True,
+                rollback_on_validation_errors=True,
+            )  # fmt: skip
         return resource.preview(result)
 
     def _check_columns(self, resource: TableResource, table: Table) -> None:

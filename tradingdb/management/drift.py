@@ -32,6 +32,15 @@ class Beside(NamedTuple):
 BESIDE = (
     Beside("table", r"public\.django_migrations", "", "Django's own list of applied migrations"),
     Beside("column", r"public\.auth_group_permissions", "id", "Django's migrations make it wider than its model says"),
+    Beside(
+        "trigger",
+        r"[a-z_]+\.[a-z_0-9]+",
+        "trail_[a-z_]+",
+        "made from audit/trail/tables.py, which verify_audit compares",
+    ),
+    Beside(
+        "function", r"audit\.trail_[a-z_]+(\(.*\))?", "", "made from audit/trail/tables.py, which verify_audit compares"
+    ),
     Beside("sequence", r"public\.auth_group_permissions", "auth_group_permissions_id_seq", "numbers that column"),
 )
 

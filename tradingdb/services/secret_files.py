@@ -26,8 +26,13 @@ MAKERS: dict[str, Callable[[], str]] = {
     "redis": _password,
     "django_secret_key": lambda: secrets.token_urlsafe(64),
     "field_key": _field_key,
+    "audit_key": _field_key,
     "admin_password": lambda: secrets.token_urlsafe(18),
 }
+
+
+# Another one in its place would leave what the first one signed without a witness.
+NEVER_WRITTEN = frozenset({"audit_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ def write_private(path: Path, text: str) -> None:
 def _load(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         write_private(path, make() + "\n")
+        if path.name in NEVER_WRITTEN:
+            path.chmod(0o400)
     value = path.read_text().strip()
     if not value:
         raise ServiceError(

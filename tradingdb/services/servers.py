@@ -41,6 +41,7 @@ class Servers:
         key_files = {
             "SECRET_KEY_FILE": self.secrets.file("django_secret_key"),
             "FIELD_KEY_FILE": self.secrets.file("field_key"),
+            "AUDIT_KEY_FILE": self.secrets.file("audit_key"),
         }
         return {
             **given,

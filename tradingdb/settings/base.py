@@ -167,6 +167,8 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 # What the admin's base classes call to record what a person did.
 ACTION_RECORDER = "audit.services.actions.record_action"
+# What they call to read the history of a row.
+HISTORY_READER = "audit.trail.history.history_of"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "dashboard"
 SESSION_COOKIE_HTTPONLY = True
@@ -191,6 +193,22 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+
+# --- the audit trail
+AUDIT_KEY_FILE = env.private_file(
+    "AUDIT_KEY_FILE", "file with the key that signs the audit trail's seals: 32 bytes in base64, never in the database"
+)
+AUDIT_PUBLIC_KEYS = env.listing(
+    "AUDIT_PUBLIC_KEYS", [], "public keys, in hexadecimal, whose seals are believed beside those of AUDIT_KEY_FILE"
+)
+AUDIT_ANCHOR_DIR: Path = (
+    env.path("AUDIT_ANCHOR_DIR", STATE_DIR / "anchors", "folder in which the newest seal is written down each minute")
+    or STATE_DIR
+)
+AUDIT_ANCHOR_COPIES = env.listing("AUDIT_ANCHOR_COPIES", [], "more folders for the same, on other volumes")
+AUDIT_ANCHOR_COMMAND = env.listing(
+    "AUDIT_ANCHOR_COMMAND", [], "program and arguments, with commas, that get each anchor as a line on standard input"
+)
 
 # --- time and language: UTC everywhere
 USE_TZ = True
@@ -275,6 +293,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "audit.tasks.record_system_metrics",
         "schedule": crontab(),
         "options": {"expires": 60},
+    },
+    "verify new audit": {"task": "audit.tasks.verify_new_audit", "schedule": 300.0, "options": {"expires": 300}},
+    "verify audit": {
+        "task": "audit.tasks.verify_audit",
+        "schedule": crontab(hour="3", minute="40"),
+        "options": {"expires": 3600},
     },
     "check health": {"task": "audit.tasks.check_health", "schedule": 60.0, "options": {"expires": 60}},
     "take portfolio snapshot": {

@@ -108,6 +108,19 @@ def path(name: str, default: Path | None, help: str) -> Path | None:
     return _read(name, "a path", lambda raw: Path(raw).resolve(), default, help)
 
 
+def private_file(name: str, help: str) -> Path | None:
+    """The path of a file that nobody else can read, which is not read here; None when unset."""
+    file = path(name, None, help)
+    if file is None:
+        return None
+    try:
+        if file.stat().st_mode & 0o077:
+            raise ImproperlyConfigured(f"{name}: {file} can be read by others; chmod 400 it.")
+    except FileNotFoundError as e:
+        raise ImproperlyConfigured(f"{name}: {file} does not exist.") from e
+    return file
+
+
 def secret_from_file(name: str, help: str) -> str | None:
     """What the file that `name` points to holds; None when unset. Refuses a missing, empty or world-readable file."""
     file = path(name, None, help)

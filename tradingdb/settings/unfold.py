@@ -134,6 +134,9 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list("System events", "audit_systemevent", "event_note"),
             _list("Actions of people", "audit_useraction", "history"),
+            _list("Audit trail", "audit_change", "policy"),
+            _list("Seals", "audit_seal", "approval"),
+            _list("Audit checks", "audit_auditcheck", "fact_check"),
             _list("Invariants", "audit_invariantrun", "verified"),
             _list("System health", "audit_systemhealth", "monitor_heart"),
             _list("System metrics", "audit_systemmetric", "speed"),
