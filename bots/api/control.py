@@ -17,8 +17,9 @@ from bots.services.control import control_set, state_of
 
 
 class ControlOut(BaseModel):
-    """The restriction in force for one scope."""
+    """The restriction in force for one scope. `id` numbers the change; orders with a greater id came after it."""
 
+    id: int
     scope: Literal[tuple(ControlScope.values)]  # type: ignore[valid-type]
     target: str
     state: Literal[tuple(ControlLevel.values)]  # type: ignore[valid-type]
@@ -36,14 +37,21 @@ class FreshOut(BaseModel):
 
 @router.post("/control", auth=for_staff(Role.TRADER), response={200: ControlOut, **errors(404, 413, 415)})
 def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
-    """Halt, reduce or release. Releasing (ACTIVE) needs an admin whose password was confirmed just now."""
+    """Halt, reduce or release. Lifting anything (to ACTIVE, and from HALTED to REDUCING) needs an admin whose password
+    was confirmed just now. When a halt is answered, no order request that was checked before it can still come through.
+    """
     staff: Staff = request.auth  # type: ignore[attr-defined]
-    if body.state == ControlLevel.ACTIVE:
+
+    def check_release() -> None:
         staff.require(Role.ADMIN)
         staff.require_fresh()
+
+    if body.state == ControlLevel.ACTIVE:
+        check_release()
     row = control_set(
-        scope=body.scope, target=body.target or "", state=body.state, reason=body.reason, actor=staff.actor(request)
-    )
+        scope=body.scope, target=body.target or "", state=body.state, reason=body.reason, actor=staff.actor(request),
+        on_release=check_release,
+    )  # fmt: skip
     return answer(state_of(row))
 
 

@@ -35,12 +35,12 @@ def test_every_change_has_a_higher_version(trader: Caller, bot: Bot):
 
     versions = [
         trader.post("/control", {**one, "state": state, "reason": "test"}).json()["version"]
-        for state in ("REDUCING", "HALTED", "HALTED", "REDUCING")
+        for state in ("REDUCING", "REDUCING", "HALTED", "HALTED")
     ]
 
     assert versions == [1, 2, 3, 4]
-    last = UserAction.objects.filter(action="control.reducing").order_by("-id").first()
-    assert (last.before["state"], last.after["state"]) == ("HALTED", "REDUCING")
+    last = UserAction.objects.filter(action="control.halted").order_by("id").first()
+    assert (last.before["state"], last.after["state"]) == ("REDUCING", "HALTED")
 
 
 def test_a_trader_halts_and_an_admin_releases_after_confirming(trader: Caller):
