@@ -1,14 +1,13 @@
 """What the numbers prove: which orders were accepted while a restriction was in force, and which bots know of it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Exists, OuterRef
 
-from bots.choices import ACTIVE_ORDER_STATUSES, BotStatus, ControlScope
-from bots.models import Bot, ControlChange, ControlReceipt
+from bots.choices import ACTIVE_ORDER_STATUSES, BotStatus, ControlLevel, ControlScope
+from bots.models import Bot, ControlChange, ControlReceipt, ControlState, Order
 
 # Orders and changes are numbered by one counter; an order's number between those of a change and the next one of the
 # same scope says that it was checked while that change was the newest. `control_seq` says that it was admitted.
@@ -32,7 +31,7 @@ class Progress(NamedTuple):
     received_at: datetime | None
     told_by: str
     done_at: datetime | None
-    open_orders: int
+    has_open_orders: bool
 
     @property
     def stage(self) -> str:
@@ -56,22 +55,22 @@ def progress_of(change: ControlChange) -> list[Progress]:
         bots = bots.filter(bot_id=change.target)
     elif change.scope == ControlScope.EXCHANGE:
         bots = bots.filter(exchange=change.target)
-    concerned = Q(orders__status__in=ACTIVE_ORDER_STATUSES)
+    orders = Order.objects.filter(bot=OuterRef("pk"), status__in=ACTIVE_ORDER_STATUSES)
     if change.scope == ControlScope.SYMBOL:
-        concerned &= Q(orders__symbol=change.target)
-    open_orders = dict(bots.values_list("bot_id").annotate(Count("orders", filter=concerned)))
+        orders = orders.filter(symbol=change.target)
+    found = bots.order_by().values_list("bot_id", Exists(orders))
     receipts = {receipt.bot_id: receipt for receipt in ControlReceipt.objects.filter(change=change)}
-    rows = [_progress(bot_id, change, receipts.get(bot_id), count) for bot_id, count in open_orders.items()]
+    rows = [_progress(bot_id, change, receipts.get(bot_id), is_open) for bot_id, is_open in found]
     stages = ("requested", "received", "done")
     return sorted(rows, key=lambda row: (stages.index(row.stage), row.bot_id))
 
 
-def receipts_of(bot: Bot, *, limit: int) -> Sequence[ControlReceipt]:
-    """Return what a bot was told last, the newest first."""
-    return list(ControlReceipt.objects.filter(bot=bot).select_related("change").order_by("-change_id")[:limit])
+def restrictions_in_force() -> list[ControlState]:
+    """Return every restriction in force, the widest scope first."""
+    return list(ControlState.objects.exclude(state=ControlLevel.ACTIVE).order_by("scope", "target"))
 
 
-def _progress(bot_id: str, change: ControlChange, receipt: ControlReceipt | None, open_orders: int) -> Progress:
+def _progress(bot_id: str, change: ControlChange, receipt: ControlReceipt | None, is_open: bool) -> Progress:
     if receipt is None:
-        return Progress(bot_id, change.changed_at, None, "", None, open_orders)
-    return Progress(bot_id, change.changed_at, receipt.received_at, receipt.told_by, receipt.done_at, open_orders)
+        return Progress(bot_id, change.changed_at, None, "", None, is_open)
+    return Progress(bot_id, change.changed_at, receipt.received_at, receipt.told_by, receipt.done_at, is_open)

@@ -41,7 +41,7 @@ def record_heartbeat(bot: BotContext, beat: Heartbeat) -> Plan[Outcome]:
     body = {
         "server_time": stamp(now),
         "bot_status": row["status"],
-        "permit": permit_from(bot, states, now),
+        "permit": permit_from(bot.status, states, now),
         "halt": halt_from(halts),
         "halts": halts,
         "config_versions": {version["config_key"]: version["version"] for version in versions},

@@ -1,17 +1,21 @@
 """Permits: whether a bot may place new orders, and why not."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypedDict
 
-from django.conf import settings
 from django.utils import timezone
 
 from bots.choices import ControlLevel, ControlScope, ToldBy
-from bots.ledger.risk import SEVERITY, Restriction, level_of
+from bots.ledger.risk import SEVERITY
 from bots.ledger.shapes import stamp
+from bots.live.permit import Permit, permit_from, restrictions_from
 from bots.services.context import BotContext
 from bots.services.plan import Last, Plan, Row, Sql, TryAgain
 
+__all__ = [
+    "Halt", "Permit", "Restricted", "controls", "controls_and_status", "controls_told", "done", "get_permit",
+    "halt_from", "halts_at", "halts_from", "permit_from", "restrictions_from", "states_now", "told",
+]  # fmt: skip
 COLUMNS = "c.scope, c.target, c.state, c.version, c.reason, c.changed_at, c.server_seq"
 # Every scope that a bot is in; %(symbol)s is empty where no order is asked for.
 CONTROLS = f"""
@@ -60,20 +64,6 @@ DONE = """
     WHERE bot_id = %(bot)s AND done_at IS NULL AND change_id <= %(id)s
         AND EXISTS (SELECT FROM control_receipts r WHERE r.bot_id = %(bot)s AND r.change_id = %(id)s)
 """
-WORDS = {
-    "paused": "The bot is paused: it may only reduce.",
-    "stopped": "The bot is stopped.",
-    "archived": "The bot is archived.",
-}
-
-
-class Permit(TypedDict):
-    """The answer of GET /permit. `version` grows with every change of a control state that applies."""
-
-    state: str
-    version: int
-    valid_until: str
-    reasons: list[str]
 
 
 class Halt(TypedDict):
@@ -133,28 +123,6 @@ def _scopes(bot: BotContext, symbol: str) -> dict[str, Any]:
     return {"bot": bot.bot_id, "exchange": bot.exchange, "symbol": symbol}
 
 
-def restrictions_from(rows: list[Row]) -> tuple[Restriction, ...]:
-    """Return the control states as the rule takes them."""
-    return tuple(
-        Restriction(row["scope"], row["target"], ControlLevel(row["state"]), row["version"], row["reason"])
-        for row in rows
-    )
-
-
-def permit_from(bot: BotContext, rows: list[Row], now: datetime) -> Permit:
-    """Build the permit from the control states that apply; a restricted symbol is no matter of the permit."""
-    restrictions = restrictions_from([row for row in rows if row["scope"] != ControlScope.SYMBOL])
-    reasons = [r.reason for r in restrictions if r.level != ControlLevel.ACTIVE]
-    if bot.status in WORDS:
-        reasons.append(WORDS[bot.status])
-    return {
-        "state": str(level_of(bot.status, restrictions)),
-        "version": sum(r.version for r in restrictions),
-        "valid_until": stamp(now + timedelta(seconds=settings.PERMIT_SECONDS)),
-        "reasons": reasons,
-    }
-
-
 def halts_from(rows: list[Row]) -> list[Restricted]:
     """Return every restriction in force, the strictest first and the widest scope first among those."""
     scopes = list(ControlScope)
@@ -181,4 +149,4 @@ def get_permit(bot: BotContext) -> Plan[dict[str, Any]]:
     """Read the permit."""
     now = timezone.now()
     rows, _ = yield Last([controls_told(bot), told(bot, ToldBy.PERMIT, now)])
-    return dict(permit_from(bot, rows, now))
+    return dict(permit_from(bot.status, rows, now))
