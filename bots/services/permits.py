@@ -32,37 +32,38 @@ CONTROLS_AND_STATUS = f"""
 # Any bot may trade any symbol, so it is told of every symbol that is restricted.
 CONTROLS_TOLD = f"""
     SELECT {COLUMNS} FROM control_states c
-    WHERE c.scope = 'all' OR (c.scope = 'bot' AND c.target = %(bot)s)
-        OR (c.scope = 'exchange' AND c.target = %(exchange)s) OR (c.scope = 'symbol' AND c.state <> 'ACTIVE')
+    WHERE c.scope = 'all' OR (c.scope = 'bot' AND c.target = %(bot)s::varchar)
+        OR (c.scope = 'exchange' AND c.target = %(exchange)s::varchar) OR (c.scope = 'symbol' AND c.state <> 'ACTIVE')
 """  # noqa: S608 (columns come from code)
 # What was halted at a moment of the past, as the history has it.
 HALTS_AT = """
     SELECT h.id, h.scope, h.target, h.reason, h.changed_at FROM
-        (VALUES ('all', ''), ('exchange', %(exchange)s), ('symbol', %(symbol)s), ('bot', %(bot)s)) AS s(scope, target)
+        (VALUES ('all', ''), ('exchange', %(exchange)s::varchar), ('symbol', %(symbol)s::varchar),
+            ('bot', %(bot)s::varchar)) AS s(scope, target)
     CROSS JOIN LATERAL (
         SELECT c.id, c.scope, c.target, c.state, c.reason, c.changed_at FROM control_changes c
-        WHERE c.scope = s.scope AND c.target = s.target AND c.changed_at <= %(at)s
+        WHERE c.scope = s.scope AND c.target = s.target AND c.changed_at <= %(at)s::timestamptz
         ORDER BY c.changed_at DESC, c.id DESC LIMIT 1
     ) h
     WHERE h.state = 'HALTED'
     UNION ALL
     SELECT 0, 'status', b.bot_id, 'The bot is ' || b.status || '.', b.updated_at FROM bots b
-    WHERE b.bot_id = %(bot)s AND b.status IN ('stopped', 'archived') AND b.updated_at <= %(at)s
+    WHERE b.bot_id = %(bot)s::varchar AND b.status IN ('stopped', 'archived') AND b.updated_at <= %(at)s::timestamptz
     ORDER BY changed_at
 """
 # A bot is told once for each restriction; what it acknowledges stands for all that it was told up to that number.
 TOLD = """
     INSERT INTO control_receipts (change_id, bot_id, received_at, told_by)
-    SELECT c.server_seq, %(bot)s, %(now)s, %(by)s FROM control_states c
-    WHERE c.state <> 'ACTIVE' AND (c.scope IN ('all', 'symbol') OR (c.scope = 'bot' AND c.target = %(bot)s)
-            OR (c.scope = 'exchange' AND c.target = %(exchange)s))
-        AND NOT EXISTS (SELECT FROM control_receipts r WHERE r.bot_id = %(bot)s AND r.change_id = c.server_seq)
+    SELECT c.server_seq, %(bot)s::varchar, %(now)s::timestamptz, %(by)s::varchar FROM control_states c
+    WHERE c.state <> 'ACTIVE' AND (c.scope IN ('all', 'symbol') OR (c.scope = 'bot' AND c.target = %(bot)s::varchar)
+            OR (c.scope = 'exchange' AND c.target = %(exchange)s::varchar))
+        AND NOT EXISTS (SELECT FROM control_receipts r WHERE r.bot_id = %(bot)s::varchar AND r.change_id = c.server_seq)
     ON CONFLICT (bot_id, change_id) DO NOTHING
 """
 DONE = """
-    UPDATE control_receipts SET done_at = greatest(%(now)s, received_at)
-    WHERE bot_id = %(bot)s AND done_at IS NULL AND change_id <= %(id)s
-        AND EXISTS (SELECT FROM control_receipts r WHERE r.bot_id = %(bot)s AND r.change_id = %(id)s)
+    UPDATE control_receipts SET done_at = greatest(%(now)s::timestamptz, received_at)
+    WHERE bot_id = %(bot)s::varchar AND done_at IS NULL AND change_id <= %(id)s::bigint
+        AND EXISTS (SELECT FROM control_receipts r WHERE r.bot_id = %(bot)s::varchar AND r.change_id = %(id)s::bigint)
 """
 
 

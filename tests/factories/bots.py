@@ -49,8 +49,9 @@ def ControlChangeFactory(**columns: Any) -> ControlChange:  # noqa: N802
 
 
 def ControlReceiptFactory(**columns: Any) -> ControlReceipt:  # noqa: N802
-    """A bot that was told of a halt with a heartbeat."""
-    given = {} if "change" in columns or "change_id" in columns else {"change": ControlChangeFactory()}
+    """A bot that was told of the newest change with a heartbeat."""
+    is_named = "change" in columns or "change_id" in columns
+    given = {} if is_named else {"change": ControlChange.objects.first() or ControlChangeFactory()}
     return create(ControlReceipt, columns, {"told_by": "heartbeat", **given, **own_bot(columns)})
 
 
