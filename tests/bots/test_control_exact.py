@@ -101,17 +101,17 @@ def test_a_halt_waits_for_the_request_that_was_checked_before_it(bot: Bot) -> No
     released = 0
     for scope in SCOPES:
         with ThreadPoolExecutor(1) as pool:
-            with checked_request(bot, f"{scope} first") as finish:
+            with checked_request(bot, f"{scope}-first") as finish:
                 halting = begin_halt(pool, **where(bot, scope))
                 finish()
             row = halting.result()
 
-        accepted, change = Order.objects.get(order_id=f"{scope} first"), ControlChange.objects.first()
+        accepted, change = Order.objects.get(order_id=f"{scope}-first"), ControlChange.objects.first()
         assert change is not None
         assert (change.pk, change.scope, change.state) == (row.server_seq, scope, "HALTED")
         assert (accepted.control_seq, accepted.pk < change.pk) == (released, True)
-        assert say(bot.bot_id, order(f"{scope} second", intent="request")).status == 409
-        refused = Order.objects.get(order_id=f"{scope} second")
+        assert say(bot.bot_id, order(f"{scope}-second", intent="request")).status == 409
+        refused = Order.objects.get(order_id=f"{scope}-second")
         assert (refused.control_seq, refused.pk > change.pk) == (None, True)
         assert accepted_since(change) == 0
         free = control_set(**where(bot, scope), state="ACTIVE", reason="on", actor=SYSTEM, on_release=lambda: None)
