@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.halt_drill import ORDERS_A_SECOND, Drill, Figures
@@ -63,7 +62,7 @@ def report(figures: Figures) -> None:
         f"seconds until a halt was answered {figures.halt_seconds}",
         f"seconds until the last of the bots that beat each second had heard {figures.heard_seconds}",
         *(f"PROBLEM {problem}" for problem in figures.problems),
-        json.dumps({"ok": not figures.problems, **asdict(figures)}, default=str),
+        json.dumps({"ok": not figures.problems, **vars(figures)}, default=str),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
 
