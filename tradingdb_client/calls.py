@@ -251,7 +251,9 @@ def batch(operations: Iterable[Operation]) -> Call[list[BatchResult]]:
 
     Without a valid permit the orders it asks for stay here, with status 0 and code `no_permit`; the rest goes.
     """
-    body = [{"op": operation["op"], "data": encode_fields(operation["data"])} for operation in operations]
+    body: list[dict[str, Any]] = [
+        {"op": operation["op"], "data": encode_fields(operation["data"])} for operation in operations
+    ]
     asked = {number for number, operation in enumerate(body) if _is_request(operation)}
     facts = [operation for number, operation in enumerate(body) if number not in asked]
 
@@ -272,7 +274,7 @@ def batch(operations: Iterable[Operation]) -> Call[list[BatchResult]]:
 
 
 def _is_request(operation: Mapping[str, Any]) -> bool:
-    return operation["op"] == "order" and operation["data"].get("intent", "request") == "request"
+    return operation["op"] == "order" and bool(operation["data"].get("intent", "request") == "request")
 
 
 def prices(prices: Iterable[PricePoint]) -> Call[Ack]:

@@ -40,7 +40,6 @@ class Shell:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}>"
 
-    @property
     def permit_state(self) -> PermitState | None:
         """What the valid permit held says, None when none is held; asks nobody."""
         return self._courier.permit_state

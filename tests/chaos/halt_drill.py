@@ -151,7 +151,7 @@ class Drill:
         self._await_heard("all, web frozen, from the shell")
 
     def _count_permits(self) -> None:
-        self.figures.permits_after_freeze += sum(asker.client.permit_state is not None for asker in self.askers)
+        self.figures.permits_after_freeze += sum(asker.client.permit_state() is not None for asker in self.askers)
 
     def _restarted(self) -> None:
         self.say("everything is started anew while halted")
