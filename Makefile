@@ -87,6 +87,16 @@ bench: .venv/.development ## measure, and print each case beside its baseline
 chaos: .venv/.development ## MINUTES=10 SEED=1 BOTS=12: kill everything in turn while bots write through a bad network
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --bots $(BOTS)
 
+.PHONY: halt
+halt: REASON ?= from the shell
+halt: .venv/.runtime ## REASON=words: halt everything now, also while the web server is down; an admin releases in the browser
+	@$(BIN)/python manage.py halt "$(REASON)"
+
+.PHONY: halt-drill
+halt-drill: FROZEN ?= 60
+halt-drill: .venv/.development ## FROZEN=60: ten bots, halts with Redis dead, the web server frozen, everything restarted; 0 orders after
+	@$(BIN)/python -m tests.chaos.halt --frozen $(FROZEN)
+
 .PHONY: clean
 clean: down ## stop the instance and remove what was built; the state folder stays
 	rm -rf .venv node_modules staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

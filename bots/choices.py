@@ -206,6 +206,7 @@ class CaseKind(models.TextChoices):
     PNL_MISMATCH = "pnl_mismatch"
     CONTENT_CONFLICT = "content_conflict"
     LEDGER_MISMATCH = "ledger_mismatch"
+    HALT_NOT_OBEYED = "halt_not_obeyed"
 
 
 class CaseStatus(models.TextChoices):
@@ -221,6 +222,14 @@ class ControlScope(models.TextChoices):
     BOT = "bot"
     SYMBOL = "symbol"
     EXCHANGE = "exchange"
+
+
+class ToldBy(models.TextChoices):
+    """By which way a bot heard of a restriction first."""
+
+    HEARTBEAT = "heartbeat"
+    PERMIT = "permit"
+    SOCKET = "socket"
 
 
 class ControlLevel(models.TextChoices):

@@ -17,6 +17,7 @@ from tradingdb_client import (
     BotHalted,
     Client,
     ClientError,
+    NoPermit,
     RateLimited,
     RiskRejected,
     Unauthorized,
@@ -88,6 +89,12 @@ class LiveGateway:
         except (RiskRejected, BotHalted) as error:
             reasons = getattr(error, "reasons", []) or error.detail
             self._log.info("%s is not allowed: %s", what, reasons)
+            return False
+        except NoPermit as error:
+            self._log.info("%s is not placed: %s", what, error)
+            if error.was_admitted:
+                # The ledger has it as pending, and nobody will place it.
+                self._send_fact("order_update", {"order_id": data["order_id"], "status": "cancelled", "at": self.now()})
             return False
         except (Unavailable, RateLimited) as error:
             self._log.info("%s is not placed: %s", what, error)

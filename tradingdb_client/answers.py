@@ -74,13 +74,21 @@ class Halt(TypedDict):
     since: str
 
 
+class Restriction(Halt):
+    """One restriction in force, of the bot or of a symbol."""
+
+    target: str
+    state: PermitState
+
+
 class Heartbeat(TypedDict):
-    """The answer to a heartbeat."""
+    """The answer to a heartbeat. `halt` is the strictest restriction of the bot, `halts` lists every one in force."""
 
     server_time: str
     bot_status: str
     permit: Permit
     halt: Halt | None
+    halts: list[Restriction]
     config_versions: dict[str, int]
 
 

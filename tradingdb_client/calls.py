@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any, TypeVar, Unpack
 from urllib.parse import quote
@@ -128,13 +129,14 @@ def order(
 ) -> Call[Ack]:
     """Ask to place an order (`request`), or report one that is already at the exchange (`report`).
 
-    A request raises RiskRejected or BotHalted when it is refused, and is never spooled: without an Ack, do not trade.
+    A request raises NoPermit without a valid permit (it asks for one first), RiskRejected or BotHalted when the server
+    refuses it, and is never spooled: without an Ack, do not trade. A report always goes.
     """
     required = {"order_id": order_id, "symbol": symbol, "side": side, "order_type": order_type, "quantity": quantity}
     body = encode_fields({**required, "intent": intent, **optional})
     if intent == "report":
         return _fact("/orders", body)
-    return _write("POST", "/orders", body, read=read_admission, lane=Lane.COMMAND)
+    return Call("POST", "/orders", read_admission, Lane.COMMAND, content=json_bytes(body), needs_permit=True)
 
 
 def order_update(
@@ -245,9 +247,34 @@ def events(events: Iterable[EventFields]) -> Call[Ack]:
 
 
 def batch(operations: Iterable[Operation]) -> Call[list[BatchResult]]:
-    """Send up to 1000 operations in order; each is judged on its own, so look at every result. Never spooled."""
-    body = [{"op": operation["op"], "data": encode_fields(operation["data"])} for operation in operations]
-    return _write("POST", "/batch", {"operations": body}, read=lambda answer: answer.data["results"], lane=Lane.COMMAND)
+    """Send up to 1000 operations in order; each is judged on its own, so look at every result. Never spooled.
+
+    Without a valid permit the orders it asks for stay here, with status 0 and code `no_permit`; the rest goes.
+    """
+    body: list[dict[str, Any]] = [
+        {"op": operation["op"], "data": encode_fields(operation["data"])} for operation in operations
+    ]
+    asked = {number for number, operation in enumerate(body) if _is_request(operation)}
+    facts = [operation for number, operation in enumerate(body) if number not in asked]
+
+    def merged(answer: Answer) -> list[BatchResult]:
+        results = iter(answer.data["results"])
+        return [
+            {"status": 0, "code": "no_permit", "id": str(operation["data"].get("order_id", ""))}
+            if number in asked
+            else next(results)
+            for number, operation in enumerate(body)
+        ]
+
+    allowed = _write("POST", "/batch", {"operations": facts}, read=merged, lane=Lane.COMMAND) if facts else None
+    whole = _write(
+        "POST", "/batch", {"operations": body}, read=lambda answer: answer.data["results"], lane=Lane.COMMAND
+    )
+    return replace(whole, needs_permit=True, allowed=allowed) if asked else whole
+
+
+def _is_request(operation: Mapping[str, Any]) -> bool:
+    return operation["op"] == "order" and bool(operation["data"].get("intent", "request") == "request")
 
 
 def prices(prices: Iterable[PricePoint]) -> Call[Ack]:

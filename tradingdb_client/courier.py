@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import httpx
 
 from . import calls
-from .answers import Answer, Flushed
-from .errors import ApiError, ClientError, RateLimited, Unauthorized, Unavailable, is_final
+from .answers import Answer, Flushed, PermitState
+from .errors import ApiError, ClientError, NoPermit, RateLimited, Unauthorized, Unavailable, is_final
 from .permits import PermitKeeper
 from .protocol import Call, Lane, judge, read_ack
 from .spool import Record, Spool
@@ -95,7 +95,43 @@ class Courier:
             hindrance = yield from self._deliver_waiting(self.spool)
             if call.lane is Lane.COMMAND and hindrance is not None:
                 raise hindrance
+        if call.needs_permit:
+            return (yield from self._perform_permitted(call))
         return call.read((yield from self._attempts(call, retries=self._retries)))
+
+    def _perform_permitted(self, call: Call[T]) -> Flow[T]:
+        """Ask for a new order under a valid permit; without one only what is left of the call goes."""
+        try:
+            yield from self._require_permit(call)
+            answer = yield from self._attempts(call, retries=self._retries)
+        except NoPermit:
+            if call.allowed is None:
+                raise
+            answer = yield from self._attempts(call.allowed, retries=self._retries)
+            return call.allowed.read(answer)
+        outcome = call.read(answer)
+        if call.allowed is None and self._permits.state(now=self._pace.clock()) is None:
+            # Nobody knows what was halted since the server said yes.
+            raise NoPermit(f"{call} was answered after the permit had run out: do not place it.", was_admitted=True)
+        return outcome
+
+    def _require_permit(self, call: Call[Any]) -> Flow[None]:
+        """Return with a valid permit that allows orders, asked for once when none is held. Raises NoPermit."""
+        allowed = self._permits.allows(reducing=True, now=self._pace.clock())
+        if allowed is None:
+            try:
+                yield from self._attempts(calls.permit(), retries=0)
+            except (Unavailable, RateLimited) as error:
+                raise NoPermit(f"{call} is not sent: no permit could be had. {error}") from error
+            allowed = self._permits.allows(reducing=True, now=self._pace.clock())
+        if not allowed:
+            state = self._permits.state(now=self._pace.clock())
+            raise NoPermit(f"{call} is not sent: the permit says {state or 'nothing that is valid'}.", state=state)
+
+    @property
+    def permit_state(self) -> PermitState | None:
+        """What the valid permit held says, None when none is held."""
+        return self._permits.state(now=self._pace.clock())
 
     def may_trade(self, *, reducing: bool) -> Flow[bool]:
         """Return whether a valid permit allows a new order; asks for one, once, when none is held."""
@@ -182,6 +218,9 @@ class Courier:
         """Send a call until it is answered. Raises the final ApiError, or Unavailable or RateLimited at the end."""
         attempt = 0
         while True:
+            if call.needs_permit and attempt:
+                # The wait between two attempts may have outlived it.
+                yield from self._require_permit(call)
             asked_at = self._pace.clock()
             try:
                 outcome: Answer | ApiError | httpx.RequestError = judge((yield Send(call)))

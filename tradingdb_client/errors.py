@@ -35,6 +35,26 @@ class Unavailable(ClientError):
     """
 
 
+class NoPermit(ClientError):
+    """No valid permit, so no new order: the server halts this bot, or could not be asked within the permit's life.
+
+    `state` is what the newest permit says, None when there is no valid one. When `was_admitted`, the server took the
+    order but its answer came after the permit had run out: do not place it, report it as cancelled.
+    """
+
+    def __init__(self, message: str, *, state: str | None = None, was_admitted: bool = False) -> None:
+        super().__init__(message)
+        self.state = state
+        self.was_admitted = was_admitted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _no_permit, (str(self), self.state, self.was_admitted)
+
+
+def _no_permit(message: str, state: str | None, was_admitted: bool) -> NoPermit:
+    return NoPermit(message, state=state, was_admitted=was_admitted)
+
+
 class SpoolError(ClientError):
     """The spool cannot be used: taken by another process, damaged, closed, or the disk is full."""
 

@@ -41,11 +41,14 @@ class PermitKeeper:
             # An answer whose permit cannot be read gives none; the one held runs out by itself.
             return
 
+    def state(self, *, now: float) -> PermitState | None:
+        """Return what the valid permit says, None when none is held."""
+        return None if self._held is None or now >= self._held.good_until else self._held.state
+
     def allows(self, *, reducing: bool, now: float) -> bool | None:
         """Return whether a new order is allowed, None when no valid permit is held."""
-        if self._held is None or now >= self._held.good_until:
-            return None
-        return self._held.state == "ACTIVE" or (reducing and self._held.state == "REDUCING")
+        state = self.state(now=now)
+        return None if state is None else state == "ACTIVE" or (reducing and state == "REDUCING")
 
 
 def _lifetime(answer: Answer, *, valid_until: datetime) -> timedelta:

@@ -68,6 +68,9 @@ class Call(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     content_type: str = "application/json"
+    # Asks for a new order: sent under a valid permit only. `allowed` is what is left of it without one, None: nothing.
+    needs_permit: bool = False
+    allowed: Call[T] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

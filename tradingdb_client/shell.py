@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import httpx
 
+from .answers import PermitState
 from .courier import Courier, Pace
 from .spool import Spool
 
@@ -38,6 +39,10 @@ class Shell:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}>"
+
+    def permit_state(self) -> PermitState | None:
+        """What the valid permit held says, None when none is held; asks nobody."""
+        return self._courier.permit_state
 
     def _close_spool(self) -> None:
         if self.spool is not None:

@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 
 from analytics.admin.risk_metrics import METRIC_COLUMNS
 from analytics.models import RiskMetrics
+from audit.choices import RiskType
 from audit.models import InvariantRun, RiskEvent, SystemEvent
 from audit.services.invariant_runs import ledger_state
+from bots.admin.control_room import room_url
 from bots.admin.sidebar import MOST, bounded_count, open_cases, open_conflicts, open_inbox
 from bots.choices import BotStatus, ParkedState
 from bots.models import (
@@ -80,7 +82,7 @@ def tiles(bots: Sequence[Bot], earned: Earned, now: datetime) -> list[dict[str, 
         *pnl_tiles(bots, earned),
         tile("Open positions", open_positions or "0", list_url(Position, status__exact="open")),
         tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
-             list_url(ControlState), "; ".join(halts) or "no halt in force"),
+             room_url(), "; ".join(halts) or "no halt in force"),
         ledger_tile(now),
         *waiting_tiles(now),
     ]  # fmt: skip
@@ -97,7 +99,10 @@ def ledger_tile(now: datetime) -> dict[str, Any]:
 def waiting_tiles(now: datetime) -> list[dict[str, Any]]:
     """Return a tile of each thing that waits for people, or for an order."""
     parked = ParkedFact.objects.filter(state=ParkedState.PARKED)
+    disobeyed = RiskEvent.objects.filter(risk_type=RiskType.HALT_NOT_OBEYED, resolved=False)
+    disobeyed_url = list_url(RiskEvent, risk_type__exact=RiskType.HALT_NOT_OBEYED.value, resolved__exact="0")
     return [
+        waiting_tile("Halts not obeyed", disobeyed, disobeyed_url, "event_time", now),
         waiting_tile("Open cases", open_cases(), list_url(ReconciliationCase, status__exact="open"), "opened_at", now),
         waiting_tile("Inbox", open_inbox(), list_url(UnattributedFill, status__exact="open"), "received_at", now),
         waiting_tile("Open conflicts", open_conflicts(), list_url(IngestConflict, status__exact="open"), "received_at",

@@ -21,6 +21,7 @@ from bots.models import (
     Bot,
     BotToken,
     CashFlow,
+    ControlReceipt,
     Fill,
     IngestConflict,
     Order,
@@ -198,10 +199,13 @@ class BotAdmin(RecordedAdmin):
         mine = {"bot__bot_id__exact": row.bot_id}
         trades = Trade.objects.filter(bot=row, exit_time__isnull=False).order_by("-exit_time")
         events = SystemEvent.objects.filter(bot_id=row.bot_id).order_by("-event_time")
+        receipts = ControlReceipt.objects.filter(bot=row).select_related("change").order_by("-change_id")[:10]
         return [
             table(self.admin_site, "Open positions", Position.objects.filter(bot=row).open(),
                   ("position_id", "symbol", "side", "size", "avg_entry_price", "current_price", "unrealized_pnl",
                    "realized_pnl", "opened_at"), empty="Flat."),
+            table(self.admin_site, "Halts, and what the bot says of them", receipts, ("received_at", "show_change",
+                  "told_by", "done_at"), more_url=list_url(ControlReceipt, **mine), empty="It was told of none."),
             table(self.admin_site, "Latest closed trades", trades[:10], TRADE_COLUMNS,
                   more_url=list_url(Trade, **mine), empty="No trade has been closed yet."),
             table(self.admin_site, "Latest events", events[:10],

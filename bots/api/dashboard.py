@@ -51,6 +51,7 @@ def addresses() -> dict[str, str]:
         "login": reverse("admin:login"),
         "logout": reverse("admin:logout"),
         "docs": reverse("api-1.0.0:openapi-view"),
+        "control": reverse("admin:bots_controlstate_room"),
         "add_bot": reverse("admin:bots_bot_add"),
         "invariants": reverse("admin:audit_invariantrun_changelist"),
         **{name: reverse(f"admin:bots_{model}_changelist") for name, model in lists.items()},

@@ -41,13 +41,21 @@ class HaltOut(BaseModel):
     since: TimeOut
 
 
+class RestrictedOut(HaltOut):
+    """One restriction in force, of the bot or of a symbol."""
+
+    target: str
+    state: Literal[tuple(ControlLevel.values)]  # type: ignore[valid-type]
+
+
 class HeartbeatOut(BaseModel):
-    """What a bot is told with every heartbeat."""
+    """What a bot is told with every heartbeat. `halt` is the strictest restriction of the bot, `halts` lists all."""
 
     server_time: TimeOut
     bot_status: str
     permit: PermitOut
     halt: HaltOut | None
+    halts: list[RestrictedOut]
     config_versions: dict[str, int]
 
 

@@ -2,15 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from bots.choices import ControlLevel, ControlScope
+from django.conf import settings
+from django.utils import timezone
+
+from bots.choices import BotStatus, ControlLevel, ControlScope, ToldBy
 from bots.live import messages
 from bots.live.load import control_states
 from bots.live.outlet import SIGNED_OUT, Outlet, Send
+from bots.live.permit import Permit, permit_from
 from bots.live.state import HaltKey, LiveState
 from bots.live.viewers import usable_prefixes
-from bots.models import Bot
+from bots.models import Bot, ControlChange, ControlReceipt
 from config_app.models import BotConfiguration
 
 STRICTNESS = (ControlLevel.ACTIVE, ControlLevel.REDUCING, ControlLevel.HALTED)
@@ -26,6 +31,8 @@ class BotNews:
     configs: dict[str, dict[str, int]]
     halts: list[dict[str, Any]]
     prefixes: set[str]
+    # Read no earlier than this; a permit counts from here, however late it is sent.
+    read_at: datetime
 
 
 @dataclass(slots=True, eq=False)
@@ -40,10 +47,12 @@ class Listener:
     config: dict[str, int] = field(default_factory=dict)
     halts: dict[HaltKey, int] = field(default_factory=dict)
     is_greeted: bool = False
+    permit_at: datetime | None = None
 
 
 def load_bot_news(bot_ids: Collection[str], prefixes: Collection[str]) -> BotNews:
     """Read what the listening bots have to know."""
+    read_at = timezone.now()
     rows = list(Bot.objects.filter(bot_id__in=bot_ids).values_list("bot_id", "status", "exchange"))
     configs: dict[str, dict[str, int]] = {bot_id: {} for bot_id in bot_ids}
     active = BotConfiguration.objects.filter(bot_id__in=bot_ids, is_active=True).order_by("config_key")
@@ -56,6 +65,21 @@ def load_bot_news(bot_ids: Collection[str], prefixes: Collection[str]) -> BotNew
         configs=configs,
         halts=control_states(),
         prefixes=usable_prefixes(prefixes),
+        read_at=read_at,
+    )
+
+
+def note_told(told: Collection[tuple[str, int]]) -> None:
+    """Note which bots were told of which restrictions over their sockets."""
+    changes = {number for _, number in told}
+    known = set(ControlChange.objects.filter(pk__in=changes).values_list("pk", flat=True))
+    ControlReceipt.objects.bulk_create(
+        (
+            ControlReceipt(bot_id=bot_id, change_id=number, told_by=ToldBy.SOCKET)
+            for bot_id, number in sorted(told)
+            if number in known
+        ),
+        ignore_conflicts=True,
     )
 
 
@@ -65,6 +89,8 @@ class BotDesk:
     def __init__(self, state: LiveState) -> None:
         self._state = state
         self.listeners: set[Listener] = set()
+        # Bots and the numbers of the restrictions they were told since somebody noted it.
+        self.told: set[tuple[str, int]] = set()
 
     def join(self, send: Send, *, bot_id: str, prefix: str) -> Listener:
         """Add a socket; it is greeted with the next news."""
@@ -94,6 +120,22 @@ class BotDesk:
             elif has_new_config:
                 listener.outlet.push_text(messages.bot_config(config))
         self.tell_halts()
+        self._renew_permits(news)
+
+    def _renew_permits(self, news: BotNews) -> None:
+        """Push a permit to each bot whose last one is a third of its life old; none while PostgreSQL is away."""
+        age = timedelta(seconds=settings.PERMIT_SECONDS / 3)
+        for listener in self.listeners:
+            if listener.prefix not in news.asked or not listener.is_greeted:
+                continue
+            if listener.permit_at is not None and news.read_at - listener.permit_at < age:
+                continue
+            listener.permit_at = news.read_at
+            listener.outlet.push_text(messages.bot_permit(self._permit(listener, news.read_at)))
+
+    def _permit(self, listener: Listener, read_at: datetime) -> Permit:
+        rows = [data for key, data in self._in_force(listener).items() if key[0] != ControlScope.SYMBOL]
+        return permit_from(BotStatus(listener.status), rows, read_at)
 
     def tell_halts(self) -> None:
         """Tell each bot of the restrictions that came, changed or went since it was told."""
@@ -106,8 +148,12 @@ class BotDesk:
             for key, data in in_force.items():
                 if listener.halts.get(key) != now[key]:
                     listener.outlet.push_text(messages.bot_control(data, state=state))
+                    self.told.add((listener.bot_id, int(data["id"])))
+                    # A permit from before says something else.
+                    listener.permit_at = None
             for key in listener.halts.keys() - now.keys():
                 listener.outlet.push_text(messages.bot_control(self._lifted(key), state=state))
+                listener.permit_at = None
             listener.halts = now
 
     def _greeting(self, listener: Listener) -> str:

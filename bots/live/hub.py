@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from bots.ledger.shapes import stamp
 from bots.live import messages
-from bots.live.bot_desk import BotDesk, Listener, load_bot_news
+from bots.live.bot_desk import BotDesk, Listener, load_bot_news, note_told
 from bots.live.load import load, realized_today
 from bots.live.outlet import SIGNED_OUT, Outlet, Send
 from bots.live.rebuild import rebuild_if_empty
@@ -224,6 +224,9 @@ class Hub:
             halts = [LiveUpdate(kind="halt", bot_id="", symbol="", data=data) for data in news.halts]
             self._distribute(self.state.apply(halts))
             self.desk.take(news)
+            if self.desk.told:
+                told, self.desk.told = self.desk.told, set()
+                await self._ask(note_told, told)
 
     async def _check_viewers(self) -> None:
         """Close the sockets of people who signed out or were disabled."""

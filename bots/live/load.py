@@ -59,11 +59,11 @@ def control_states() -> list[dict[str, Any]]:
     return [control_shape(row) for row in ControlState.objects.values(*CONTROL_FIELDS)]
 
 
-CONTROL_FIELDS = ("scope", "target", "state", "reason", "changed_by_name", "changed_at", "version")
+CONTROL_FIELDS = ("scope", "target", "state", "reason", "changed_by_name", "changed_at", "version", "server_seq")
 
 
 def control_shape(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a control state as the sockets show it."""
+    """Return a control state as the sockets show it; bots acknowledge `id`, the number of its newest change."""
     data = shape(row, CONTROL_FIELDS)
-    since = data.pop("changed_at")
-    return {**data, "since": since}
+    since, number = data.pop("changed_at"), data.pop("server_seq")
+    return {"id": number, **data, "since": since}

@@ -67,6 +67,11 @@ def bot_control(data: Mapping[str, Any], *, state: str) -> str:
     return encode({"type": kind, "at": now_stamp(), **data, "permit_state": state})
 
 
+def bot_permit(permit: Mapping[str, Any]) -> str:
+    """A fresh permit, before the last one has run out."""
+    return encode({"type": "permit", "at": now_stamp(), **permit})
+
+
 def bot_config(config_versions: Mapping[str, int]) -> str:
     """The versions of the bot's active configuration, whenever one changes."""
     return encode({"type": "config", "at": now_stamp(), "config_versions": config_versions})

@@ -3,7 +3,7 @@
 from bots.models.accounts import ExchangeAccount
 from bots.models.balances import AccountBalance, CashFlow
 from bots.models.bots import Bot
-from bots.models.control import ControlState
+from bots.models.control import ControlChange, ControlReceipt, ControlState
 from bots.models.fills import Fill
 from bots.models.ingest import IngestConflict, IngestKey, ParkedFact
 from bots.models.orders import Order, OrderEvent
@@ -21,6 +21,8 @@ __all__ = [
     "Bot",
     "BotToken",
     "CashFlow",
+    "ControlChange",
+    "ControlReceipt",
     "ControlState",
     "ExchangeAccount",
     "Fill",

@@ -99,6 +99,10 @@ class Order(models.Model):
     )
     config_version = models.IntegerField(null=True, blank=True, help_text="Configuration in force when it was made.")
     content_hash = models.BinaryField(null=True, editable=False, help_text="Hash of what the bot sent.")
+    control_seq = models.BigIntegerField(
+        null=True, blank=True, editable=False,
+        help_text="Newest control change it was admitted under, 0 for none; NULL when refused, or only reported.",
+    )  # fmt: skip
 
     objects = OrderQuerySet.as_manager()
 
@@ -121,6 +125,11 @@ class Order(models.Model):
                 condition=Q(status=OrderStatus.FILLED, filled_quantity__gte=F("quantity"))
                 | (~Q(status=OrderStatus.FILLED) & Q(filled_quantity__lt=F("quantity"))),
                 name="orders_filled_when_nothing_remains",
+            ),
+            models.CheckConstraint(
+                # What it was checked against came before it: both are numbered by one counter.
+                condition=Q(control_seq__isnull=True) | Q(intent=OrderIntent.REQUEST, control_seq__gte=0),
+                name="orders_admitted_are_requests",
             ),
             named("orders_named", "order_id"),
             positive("orders_positive_stop_price", "stop_price"),

@@ -11,9 +11,10 @@ from bots.ledger.facts import NewBalance
 from bots.ledger.fold import EXACT
 from bots.ledger.shapes import BALANCE, plain, shape, stamp
 from bots.live.publish import LiveUpdate
-from bots.services.breaches import open_case, restricted, restriction
+from bots.services.breaches import open_case, reduce_only
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
+from bots.services.control import restricted
 from bots.services.plan import Last, Outcome, Plan, Sql, insert
 
 BALANCE_ROW = """
@@ -61,12 +62,12 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
     now, reason = timezone.now(), f"Balance {balance.balance_id} is below zero: {_parts(balance)}."
     is_below = "negative_balance" in flags
     if is_below:
-        statements += [_case(bot, balance, now), *([] if newer else [restriction(bot, reason, now)])]
+        statements += [_case(bot, balance, now), *([] if newer else [reduce_only(bot, reason, now)])]
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)
     updates = [LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1]]
     if is_below and not newer:
-        updates += restricted(bot, rows[-1], reason, now)
+        updates += restricted(rows[-1])
     return Outcome(201, body, updates=tuple(updates))
 
 

@@ -2,11 +2,12 @@
 
 from django.utils import timezone
 
+from bots.choices import ToldBy
 from bots.ledger.facts import Heartbeat
 from bots.ledger.shapes import plain, stamp
 from bots.live.publish import LiveUpdate
 from bots.services.context import BotContext, run_for
-from bots.services.permits import controls, halt_from, permit_from
+from bots.services.permits import controls_told, done, halt_from, halts_from, permit_from, told
 from bots.services.plan import Last, Outcome, Plan, Sql
 
 BEAT = """
@@ -32,13 +33,17 @@ def record_heartbeat(bot: BotContext, beat: Heartbeat) -> Plan[Outcome]:
         "latency": beat.latency_ms,
         "acknowledged": beat.acknowledged_halt,
     }
-    rows, states, versions = yield Last([Sql(BEAT, values), controls(bot), Sql(VERSIONS, {"bot": bot.bot_id})])
-    row = rows[0]
+    # What it acknowledges it was told before; what it is told now it may acknowledge next time.
+    notes = [] if beat.acknowledged_halt is None else [done(bot, beat.acknowledged_halt, now)]
+    statements = [Sql(BEAT, values), controls_told(bot), Sql(VERSIONS, {"bot": bot.bot_id}), *notes]
+    rows, states, versions, *_ = yield Last([*statements, told(bot, ToldBy.HEARTBEAT, now)])
+    row, halts = rows[0], halts_from(states)
     body = {
         "server_time": stamp(now),
         "bot_status": row["status"],
-        "permit": permit_from(bot, states, now),
-        "halt": halt_from(states),
+        "permit": permit_from(bot.status, states, now),
+        "halt": halt_from(halts),
+        "halts": halts,
         "config_versions": {version["config_key"]: version["version"] for version in versions},
     }
     data = {

@@ -16,6 +16,13 @@ LOCK_SYMBOL_OF_ORDER = """
 LOCK_ADMISSION = "SELECT pg_advisory_xact_lock(hashtextextended('admission' || chr(31) || %(bot)s, 0))"
 LOCK_ACCOUNT = "SELECT pg_advisory_xact_lock(hashtextextended('account' || chr(31) || %(account)s::text, 0))"
 LOCK_DESK = "SELECT pg_advisory_xact_lock(hashtextextended(%(desk)s || chr(31) || %(row)s::text, 0))"
+# Requests share the lock of every scope they are checked against; whoever changes a state takes that scope's alone
+# (the trigger control_state_numbered builds the same key). Always in this order.
+CONTROL_KEY = "hashtextextended('control' || chr(31) || %(scope)s || chr(31) || %(target)s, 0)"
+SHARE = "pg_advisory_xact_lock_shared(hashtextextended('control' || chr(31) || '{}' || chr(31){}, 0))"
+LOCK_CONTROLS = "SELECT " + ", ".join((
+    SHARE.format("all", ""), *(SHARE.format(scope, f" || %({scope})s") for scope in ("exchange", "symbol", "bot")),
+))  # fmt: skip
 # In key order, so that two batches cannot wait for each other.
 LOCK_MANY = """
     SELECT pg_advisory_xact_lock(k) FROM (
@@ -48,6 +55,14 @@ def lock_symbol_of_order(bot_id: str, order_id: str) -> Sql:
 def lock_admission(bot_id: str) -> Sql:
     """One order request of a bot at a time: limits are counted over all its symbols."""
     return Sql(LOCK_ADMISSION, {"bot": bot_id})
+
+
+def share_controls(bot_id: str, exchange: str, symbol: str) -> Sql:
+    """Keep every change of a state that applies to a request out until the request is committed (docs/adr/0013).
+
+    The last lock a request takes: whoever waits to change a state holds up who waits for this one.
+    """
+    return Sql(LOCK_CONTROLS, {"bot": bot_id, "exchange": exchange, "symbol": symbol})
 
 
 def lock_many(bot_id: str, symbols: list[str], orders: list[str]) -> Sql:

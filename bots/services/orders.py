@@ -10,7 +10,6 @@ from django.utils import timezone
 from bots.choices import (
     TERMINAL_ORDER_STATUSES,
     CaseKind,
-    ControlLevel,
     FactKind,
     OrderIntent,
     OrderStatus,
@@ -20,16 +19,17 @@ from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
 from bots.ledger.orders import lacks_fills, may_move, status_of
-from bots.ledger.risk import Reason, level_of
+from bots.ledger.risk import Reason
 from bots.ledger.shapes import ORDER, plain, shape
 from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
+from bots.services.disobedience import disobedience, disobedience_update
 from bots.services.fills import ENDED, apply_fill, load_keys, park, record_fill, seen_before
-from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
-from bots.services.permits import controls, restrictions_from
+from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order, share_controls
+from bots.services.permits import controls_and_status, halts_at, states_now
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
 from bots.services.risk import evaluate, refusal_events
 from tradingdb.lib.errors import RiskRejected
@@ -56,18 +56,24 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     digest = content_hash(order.body)
     key = {"bot": bot.bot_id, "id": order.order_id}
     locks = [lock_symbol(bot.bot_id, order.symbol), lock_order(bot.bot_id, order.order_id)]
-    if order.intent == OrderIntent.REQUEST:
-        locks.insert(0, lock_admission(bot.bot_id))
-    *_, stored, parked, states = yield [
-        *locks, Sql(ORDER_ROW, key), Sql(PARKED, key), controls(bot, order.symbol),
-    ]  # fmt: skip
+    is_request = order.intent == OrderIntent.REQUEST
+    if is_request:
+        locks = [lock_admission(bot.bot_id), *locks, share_controls(bot.bot_id, bot.exchange, order.symbol)]
+        asked = controls_and_status(bot, order.symbol)
+    else:
+        asked = halts_at(bot, order.symbol, order.created_at or now)
+    *_, stored, parked, states = yield [*locks, Sql(ORDER_ROW, key), Sql(PARKED, key), asked]
     if stored:
         return (yield from _repeat(bot, order, stored[0], digest))
     reasons: list[Reason] = []
-    if order.intent == OrderIntent.REQUEST:
+    if is_request:
+        states = states_now(bot, states)
         reasons = yield from evaluate(bot, order, states, now)
     values = _values(bot, order, digest, now, reasons)
-    extra = refusal_events(bot, order, reasons, now) if reasons else _report_breach(bot, order, states, now)
+    if is_request and not reasons:
+        values["control_seq"] = max((row["server_seq"] for row in states), default=0)
+    disobeyed = bool(states) and not is_request
+    extra = disobedience(bot, order, states, now) if disobeyed else refusal_events(bot, order, reasons, now)
     event = {"bot_id": bot.bot_id, "order_id": order.order_id, "to_status": values["status"], "source": order.source}
     event |= {"at": values["created_at"], "details": {"reasons": reasons} if reasons else {}}
     writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
@@ -81,6 +87,8 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
         ((row,),) = yield [Sql(ORDER_ROW, key)]
         body = shape(row, ORDER)
     updates.append(_live(bot, body))
+    if disobeyed:
+        updates.append(disobedience_update(bot, order, states, now))
     if reasons:
         # What was parked is applied all the same: it happened, although the order was never admitted.
         return Outcome(409, body, error=_refused(order.order_id, reasons, body), updates=tuple(updates))
@@ -153,24 +161,6 @@ def _values(bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reas
         "config_version": bot.config_version,
         "content_hash": digest,
     }
-
-
-def _report_breach(bot: BotContext, order: NewOrder, rows: list[Row], now: datetime) -> list[Sql]:
-    """Return the risk event of an order that was placed although the bot was halted."""
-    if order.intent == OrderIntent.REQUEST:
-        return []
-    halts = [row for row in rows if row["state"] == ControlLevel.HALTED]
-    made = order.created_at or now
-    if level_of(bot.status, restrictions_from(rows)) != ControlLevel.HALTED or any(
-        made < row["changed_at"] for row in halts
-    ):
-        return []
-    values = {
-        "bot_id": bot.bot_id, "symbol": order.symbol, "order_id": order.order_id, "event_time": now,
-        "risk_type": "halt_not_obeyed", "current_value": order.quantity, "limit_value": Decimal(0),
-        "action_taken": "manual_review_required",
-    }  # fmt: skip
-    return [insert("risk_events", values, suffix="")]
 
 
 def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) -> Plan[Outcome]:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, Required, TypedDict, Unpack
 from django.db import transaction
 
 from audit.services.actions import SYSTEM, Actor
-from bots.choices import BotStatus, CashFlowKind, DeploymentMode
+from bots.choices import BotStatus, CashFlowKind, ControlScope, DeploymentMode
 from bots.ledger.shapes import shape, wire
 from bots.live.publish import LiveUpdate, publish
 from bots.live.rows import BOT_FACTS
 from bots.models import Bot, CashFlow, ExchangeAccount
 from bots.selectors.fields import LIMITS
+from bots.services.control import await_requests
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 from tradingdb.lib.retry import atomic_retried
 
@@ -113,6 +114,9 @@ def bot_update(*, bot_id: str, changes: Mapping[str, Any], actor: Actor, reason:
     fixed = sorted(set(changes) - CHANGEABLE)
     if fixed:
         raise ValidationFailed(f"These fields cannot be changed: {', '.join(fixed)}.")
+    if "status" in changes:
+        # A status is a restriction as well: no request that was checked before comes through after.
+        await_requests(ControlScope.BOT, bot_id)
     bot = Bot.objects.select_for_update().filter(bot_id=bot_id).first()
     if bot is None:
         raise NotFound("No such bot.", bot_id=bot_id)

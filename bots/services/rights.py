@@ -86,7 +86,10 @@ TABLES = {
     # Shared
     "trading.market_data": Rights(),
     "trading.control_states": Rights(inserts=True, updates=RESTRICTION),
+    # Which of its own orders were made while it was halted.
+    "trading.control_changes": Rights(reads=("id", "scope", "target", "state", "version", "reason", "changed_at")),
     # Its own rows
+    "trading.control_receipts": Rights(inserts=True, updates=("done_at",)),
     "trading.bots": Rights(hides=("api_key_hash",), updates=ALIVE),
     "trading.exchange_accounts": Rights(reads=("id", "account_id", "exchange", "currency", "is_active", "created_at")),
     "trading.bot_tokens": Rights(reads=TOKEN, updates=("last_used_at",)),

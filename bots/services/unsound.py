@@ -13,8 +13,9 @@ from bots.choices import CaseKind, CaseStatus
 from bots.ledger.shapes import stamp
 from bots.live.publish import LiveUpdate
 from bots.models import ReconciliationCase
-from bots.services.breaches import open_case, restricted, restriction
+from bots.services.breaches import open_case, reduce_only
 from bots.services.context import BotContext
+from bots.services.control import restricted
 from bots.services.plan import Plan
 from bots.services.rebuild import Difference, ledger_rebuild
 
@@ -30,8 +31,8 @@ def unsound_mark(
         bot, CaseKind.LEDGER_MISMATCH, symbol=symbol, subject_id="", now=now,
         expected={}, reported={"fill_id": fill_id, "broken": ", ".join(broken)},
     )  # fmt: skip
-    _, changed = yield [case, restriction(bot, reason, now)]
-    return restricted(bot, changed, reason, now)
+    _, changed = yield [case, reduce_only(bot, reason, now)]
+    return restricted(changed)
 
 
 def unsound_rebuild() -> int:

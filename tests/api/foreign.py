@@ -101,7 +101,7 @@ def settle(door: Door, names: Names, account: ExchangeAccount | None = None) -> 
     names.position_id = Position.objects.filter(bot=bot).values_list("position_id", flat=True)[0]
     names.case_id = ReconciliationCase.objects.filter(bot=bot).values_list("pk", flat=True)[0]
     names.event_id = RiskEvent.objects.filter(bot_id=bot.bot_id).values_list("pk", flat=True)[0]
-    names.halt_id = ControlState.objects.get(scope="bot", target=bot.bot_id).pk
+    names.halt_id = ControlState.objects.get(scope="bot", target=bot.bot_id).server_seq
     assert BotToken.objects.filter(bot=bot).count() == 1
     return bot
 

@@ -100,6 +100,7 @@ class ModelLedger:
         if not is_request and self.level(told.symbol) == "HALTED":
             # Made now, after the halt.
             self.risk_events["halt_not_obeyed"] += 1
+            self.open_cases.add(("halt_not_obeyed", told.symbol, told.order_id))
         self.risk_events.update("position_limit" if rule == "reduce_only" else rule for rule in rules)
         order = ModelOrder(told, "rejected" if rules else told.status or "pending", rules)
         self.orders[told.order_id] = order

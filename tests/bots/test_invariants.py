@@ -237,6 +237,14 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
             f"fee_rate, fee_quote, flags FROM fills WHERE {RICH} AND fill_id = 'f1'",
         ],
     ),
+    (
+        "I38_no_order",
+        [
+            "INSERT INTO control_states (scope, target, state, reason) VALUES ('all', '', 'HALTED', 'why')",
+            "UPDATE orders SET control_seq = 0, intent = 'request', id = nextval('trading.orders_id_seq') + 1000"
+            f" WHERE {RICH} AND order_id = 'in'",
+        ],
+    ),
     ("I37_nothing", [FREE, fill("f1", "order_id = 'nowhere'")]),
     ("I37_nothing", [fill("f1", "position_id = NULL")]),
     ("I37_nothing", [fill("f5", "opened_position_id = 'nowhere'")]),

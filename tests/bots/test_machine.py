@@ -257,7 +257,7 @@ class LifeOfABot(RuleBasedStateMachine):
     def control(self, scope: str, symbol: str, state: str) -> None:
         targets = {"all": ("", ""), "bot": (self.bot.bot_id, "me"), "symbol": (symbol, symbol)}
         target, name = targets[scope]
-        control_set(scope=scope, target=target, state=state, reason="because", actor=SYSTEM)
+        control_set(scope=scope, target=target, state=state, reason="because", actor=SYSTEM, on_release=lambda: None)
         self.model.control(scope, name, state)
         permit = drive(get_permit(bot_context(self.bot.bot_id)))
         assert permit["state"] == self.model.level("")

@@ -268,7 +268,9 @@ def test_restrictions_are_seen_where_they_apply_and_never_lifted(world: World, s
     with session.transaction(force_rollback=True):
         tell(session, one)
         assert session.execute("UPDATE control_states SET state = 'REDUCING'").rowcount == 1
-    refused(session, "UPDATE control_states SET state = 'HALTED'", one)
+        assert session.execute("UPDATE control_states SET state = 'HALTED'").rowcount == 1
+        assert session.execute("UPDATE control_states SET state = 'REDUCING'").rowcount == 0
+    refused(session, "UPDATE control_states SET state = 'ACTIVE'", one)
 
 
 class TestFunctions:

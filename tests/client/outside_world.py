@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tradingdb_client import Ack, AsyncClient, Client, Pace
+from tradingdb_client.permits import HeldPermit
 
 TOKEN = "tdb_demo_abcdefghijkl.THE-SECRET-NOBODY-MAY-SEE"
 FILL = {"order_id": "o-1", "price": "1.5", "quantity": "2", "executed_at": "2026-11-20T09:30:00Z"}
@@ -225,7 +226,7 @@ class Connect:
         self._runner = asyncio.Runner()
         self._clients: list[Client | Blocking] = []
 
-    def __call__(self, url: str | None = None, token: str = TOKEN, **options: Any) -> Any:
+    def __call__(self, url: str | None = None, token: str = TOKEN, *, has_permit: bool = False, **options: Any) -> Any:
         options = {"pace": Pace(jitter=lambda: 1.0, clock=self.clock), "timeout": 5.0, **options}
         made: Client | Blocking
         if self.kind == "sync":
@@ -234,6 +235,8 @@ class Connect:
             client = AsyncClient(url or self._server.url, token, sleep=self.clock.asleep, **options)
             made = Blocking(client, self._runner)
         self._clients.append(made)
+        if has_permit:
+            made._courier._permits._held = HeldPermit("ACTIVE", self.clock.now, self.clock.now + 3600)
         return made
 
     def close(self) -> None:

@@ -167,7 +167,7 @@ WRITES = [
 
 @pytest.mark.parametrize(("name", "args", "fields", "request_line", "body"), WRITES)
 def test_a_write_sends_the_body_of_the_contract(connect, server, name, args, fields, request_line, body):
-    getattr(connect(), name)(*args, **fields)
+    getattr(connect(has_permit=True), name)(*args, **fields)
 
     (seen,) = server.seen
     assert f"{seen.method} {seen.path}" == request_line.replace(" /", " /api/v1/")

@@ -61,7 +61,7 @@ def test_a_refused_order_tells_the_limits_that_refused_it(connect, server):
     server.script = [problem(409, "risk_rejected", reasons=reasons)]
 
     with pytest.raises(RiskRejected) as caught:
-        connect().order(**ORDER)
+        connect(has_permit=True).order(**ORDER)
 
     assert caught.value.reasons == reasons
 
@@ -71,7 +71,7 @@ def test_a_refusal_whose_answer_was_lost_is_still_a_refusal_when_replayed(connec
     server.script = [Lost, Reply(200, body, {"Idempotent-Replay": "true"})]
 
     with pytest.raises(RiskRejected, match="The stored order is rejected"):
-        connect().order(**ORDER)
+        connect(has_permit=True).order(**ORDER)
 
     assert server.seen[0].content == server.seen[1].content
 

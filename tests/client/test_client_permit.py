@@ -5,9 +5,9 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from outside_world import TOKEN, Clock, Reply, Silence, problem
+from outside_world import FILL, ORDER, TOKEN, Clock, Reply, Silence, problem
 
-from tradingdb_client import Client, Pace
+from tradingdb_client import Client, NoPermit, Pace
 from tradingdb_client.answers import Answer
 from tradingdb_client.permits import PermitKeeper
 
@@ -142,3 +142,99 @@ def test_an_answer_overtaken_by_a_newer_one_changes_nothing():
     keeper.notice(path="/permit", answer=active, asked_at=1.0)
 
     assert keeper.allows(reducing=True, now=3.0) is False
+
+
+def paths(server):
+    return [seen.path.removeprefix("/api/v1/") for seen in server.seen]
+
+
+def test_an_order_is_sent_under_a_permit_that_is_asked_for_once(connect, server):
+    server.script = [permit("ACTIVE")]
+    client = connect()
+
+    assert client.order(**ORDER).status == 201
+    assert client.order(**{**ORDER, "order_id": "o-2"}).status == 201
+    assert paths(server) == ["permit", "orders", "orders"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(permit("HALTED"), "HALTED"), (problem(503, "down"), None), (permit("ACTIVE", seconds=0), None), (Silence, None)],
+)
+def test_without_a_valid_permit_no_order_is_sent(connect, server, answer, state):
+    server.script = [answer]
+
+    with pytest.raises(NoPermit) as caught:
+        connect(timeout=0.1).order(**ORDER)
+
+    assert (caught.value.state, caught.value.was_admitted) == (state, False)
+    assert paths(server) == ["permit"]
+
+
+def test_under_reducing_the_server_decides_what_reduces(connect, server):
+    server.script = [permit("REDUCING")]
+
+    assert connect().order(**ORDER).status == 201
+
+
+def test_facts_and_cancels_need_no_permit(connect, server):
+    server.script = [permit("HALTED")]
+    client = connect()
+    assert client.may_trade(reducing=True) is False
+
+    client.fill(fill_id="f-1", **FILL)
+    client.order_update("o-1", status="cancelled")
+    client.order(**ORDER, intent="report")
+
+    assert paths(server) == ["permit", "fills", "orders/o-1", "orders"]
+
+
+def test_an_attempt_after_the_permit_ran_out_is_not_made(connect, server):
+    """The server freezes in the middle: what was sent once is not sent again without a permit."""
+    server.script = [permit("ACTIVE", seconds=3), problem(503, "down"), permit("HALTED")]
+    client = connect(pace=Pace(first=2.5, jitter=lambda: 1.0, clock=connect.clock))
+
+    with pytest.raises(NoPermit):
+        client.order(**ORDER)
+
+    assert paths(server) == ["permit", "orders", "permit"]
+
+
+def test_an_answer_that_comes_after_the_permit_ran_out_is_no_go():
+    clock = Clock()
+    beat = httpx.Response(200, json=heartbeat("ACTIVE", seconds=15).body)
+    replies = iter([(0, beat), (16, httpx.Response(201, json={"order_id": "o-1", "status": "pending"}))])
+
+    def answer(request):
+        seconds, reply = next(replies)
+        clock.now += seconds
+        return reply
+
+    with Client("http://x", TOKEN, transport=httpx.MockTransport(answer), pace=Pace(clock=clock)) as client:
+        client.heartbeat()
+        with pytest.raises(NoPermit) as caught:
+            client.order(**ORDER)
+
+    assert caught.value.was_admitted is True
+
+
+def test_of_a_batch_the_orders_stay_and_the_facts_go(connect, server):
+    server.script = [permit("HALTED"), Reply(200, {"results": [{"status": 201, "id": "f-1"}]})]
+    operations = [
+        {"op": "order", "data": ORDER},
+        {"op": "fill", "data": {**FILL, "fill_id": "f-1"}},
+    ]
+
+    results = connect().batch(operations)
+
+    assert results == [{"status": 0, "code": "no_permit", "id": "o-1"}, {"status": 201, "id": "f-1"}]
+    assert [one["op"] for one in server.seen[1].body["operations"]] == ["fill"]
+
+
+def test_a_batch_of_orders_alone_is_not_sent_at_all(connect, server):
+    server.script = [permit("HALTED")]
+
+    with pytest.raises(NoPermit):
+        connect().batch([{"op": "order", "data": ORDER}])
+
+    assert paths(server) == ["permit"]

@@ -31,7 +31,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_bytes(connect, server):
 )
 def test_a_passing_fault_is_overcome(connect, server, fault):
     server.script = [fault, fault]
-    client = connect()
+    client = connect(has_permit=True)
 
     assert client.order(**ORDER).status == 201
     assert len({seen.content for seen in server.seen}) == 1

@@ -31,7 +31,15 @@ from tests.factories.audit import (
     SystemMetricFactory,
 )
 from tests.factories.base import HAND_MADE, NOON, PASSWORD, utc
-from tests.factories.bots import BotFactory, ExchangeAccountFactory, SignalFactory, StrategyFactory
+from tests.factories.bots import (
+    BotFactory,
+    ControlChangeFactory,
+    ControlReceiptFactory,
+    ControlStateFactory,
+    ExchangeAccountFactory,
+    SignalFactory,
+    StrategyFactory,
+)
 from tests.factories.config_app import (
     ExchangeApiKeyFactory,
     StrategyTemplateFactory,
@@ -73,6 +81,9 @@ __all__ = [
     "ChangeFactory",
     "ChannelConfigFactory",
     "CommandAuditFactory",
+    "ControlChangeFactory",
+    "ControlReceiptFactory",
+    "ControlStateFactory",
     "DailyCandleChangeFactory",
     "DailyCandleFactory",
     "DataQualityCaseFactory",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from bots.models import Bot, ExchangeAccount, Signal, Strategy
+from bots.models import Bot, ControlChange, ControlReceipt, ControlState, ExchangeAccount, Signal, Strategy
 from tests.factories.base import NOON, create, numbers
 
 
@@ -33,6 +33,26 @@ def BotFactory(**columns: Any) -> Bot:  # noqa: N802
 
 def own_bot(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {} if "bot" in columns or "bot_id" in columns else {"bot": BotFactory()}
+
+
+def ControlStateFactory(**columns: Any) -> ControlState:  # noqa: N802
+    """A halt of a symbol nobody trades; the database numbers it and keeps it as a change."""
+    defaults = {"scope": "symbol", "target": f"X{next(numbers)}USDT", "state": "HALTED", "reason": "test"}
+    made = create(ControlState, columns, defaults)
+    made.refresh_from_db()
+    return made
+
+
+def ControlChangeFactory(**columns: Any) -> ControlChange:  # noqa: N802
+    """The change that the database keeps of a new state."""
+    return ControlChange.objects.get(pk=ControlStateFactory(**columns).server_seq)
+
+
+def ControlReceiptFactory(**columns: Any) -> ControlReceipt:  # noqa: N802
+    """A bot that was told of the newest change with a heartbeat."""
+    is_named = "change" in columns or "change_id" in columns
+    given = {} if is_named else {"change": ControlChange.objects.first() or ControlChangeFactory()}
+    return create(ControlReceipt, columns, {"told_by": "heartbeat", **given, **own_bot(columns)})
 
 
 def StrategyFactory(**columns: Any) -> Strategy:  # noqa: N802

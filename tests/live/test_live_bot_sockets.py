@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from audit.services.actions import Actor
-from bots.models import ControlState
+from bots.models import ControlReceipt, ControlState
 from bots.services.control import control_set
 from bots.services.registry import bot_update
 from bots.services.tokens import token_create, token_revoke
@@ -57,7 +57,7 @@ def listen(socket_server: SocketServer) -> Iterator[Any]:
 
 
 def set_state(state: str, *, scope: str = "all", target: str = "", reason: str = "because") -> None:
-    control_set(scope=scope, target=target, state=state, reason=reason, actor=Actor())
+    control_set(scope=scope, target=target, state=state, reason=reason, actor=Actor(), on_release=lambda: None)
 
 
 def test_a_bot_is_greeted_with_what_applies_to_it(listen: Any) -> None:
@@ -90,6 +90,31 @@ def test_a_halt_and_its_end_reach_the_bot(listen: Any, scope: str, target: str |
     assert (halted["state"], halted["reason"], halted["permit_state"]) == ("HALTED", "kill", "HALTED")
     assert (resumed["state"], resumed["reason"], resumed["permit_state"]) == ("ACTIVE", "over", "ACTIVE")
     assert resumed["version"] == halted["version"] + 1
+
+
+def test_permits_are_pushed_before_they_run_out_and_follow_the_state(listen: Any, settings: Any) -> None:
+    settings.PERMIT_SECONDS = 3
+    bot = BotFactory()
+    listening = listen(bot)
+
+    first, second = listening.until("permit"), listening.until("permit")
+    set_state("HALTED", reason="kill")
+    halted = listening.until("halt")
+    told = listening.until("permit")
+
+    assert (first["state"], told["state"], told["reasons"]) == ("ACTIVE", "HALTED", ["kill"])
+    assert first["valid_until"] < second["valid_until"]
+    deadline = time.monotonic() + 5
+    while not (receipts := list(ControlReceipt.objects.all())):
+        assert time.monotonic() < deadline, "nobody noted that the bot was told"
+        time.sleep(0.05)
+    assert [(row.bot_id, row.change_id, row.told_by) for row in receipts] == [(bot.bot_id, halted["id"], "socket")]
+
+
+def test_a_halted_symbol_takes_no_permit(listen: Any) -> None:
+    set_state("HALTED", scope="symbol", target="BTCUSDT")
+
+    assert listen(BotFactory()).until("permit")["state"] == "ACTIVE"
 
 
 def test_a_halt_reaches_the_bot_although_its_publish_was_lost(listen: Any) -> None:

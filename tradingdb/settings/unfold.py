@@ -34,6 +34,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             {"title": "Live dashboard", "icon": "monitoring", "link": "/", "active": _never},
             {"title": "Start page", "icon": "home", "link": reverse_lazy("admin:index")},
+            {"title": "Control", "icon": "front_hand", "link": reverse_lazy("admin:bots_controlstate_room")},
         ],
     },
     {
@@ -57,6 +58,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Control states", "bots_controlstate", "front_hand"),
+            _list("Control changes", "bots_controlchange", "history"),
+            _list("Control receipts", "bots_controlreceipt", "mark_chat_read"),
             _list("Cases", "bots_reconciliationcase", "rule"),
             _list("Inbox", "bots_unattributedfill", "inbox"),
             _list("Conflicts", "bots_ingestconflict", "call_split"),

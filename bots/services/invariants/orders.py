@@ -63,6 +63,17 @@ HISTORY = """
     FROM orders o LEFT JOIN told t USING (bot_id, order_id)
     WHERE t.id IS NULL AND o.content_hash IS NOT NULL
 """
+# Orders and changes of control states are numbered by one counter, each behind the lock of the scope (docs/adr/0013).
+ADMITTED = """
+    SELECT o.bot_id, o.order_id, o.id AS server_seq, o.control_seq, h.id AS halt, h.scope, h.target
+    FROM (
+        SELECT c.*, lead(c.id) OVER (PARTITION BY c.scope, c.target ORDER BY c.id) AS until FROM control_changes c
+    ) h
+    JOIN trading.orders o ON o.id > h.id AND (h.until IS NULL OR o.id < h.until) AND o.control_seq IS NOT NULL
+    JOIN bots b USING (bot_id)
+    WHERE h.state = 'HALTED' AND CASE h.scope WHEN 'all' THEN true WHEN 'bot' THEN o.bot_id = h.target
+        WHEN 'symbol' THEN o.symbol = h.target ELSE b.exchange = h.target END
+"""
 AVERAGE = f"""
     SELECT o.bot_id, o.order_id, o.avg_fill_price, o.filled_notional, o.filled_quantity,
         coalesce(s.notional, 0) AS sum_of_fills
@@ -111,5 +122,10 @@ INVARIANTS: tuple[Invariant, ...] = (
         "I05_order_fees_are_sum_of_fill_fees",
         "An order's fees are the sum of its fills' fees, and each of those is fee x rate.",
         FEES,
+    ),
+    invariant(
+        "I38_no_order_admitted_under_a_halt",
+        "No order request was admitted with a server sequence behind that of a halt of its scope, before its release.",
+        ADMITTED,
     ),
 )
