@@ -32,6 +32,7 @@ from bots.services.context import BotContext, run_for
 from bots.services.locks import lock_order, lock_symbol_of_order
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update
 from bots.services.refold import refold
+from bots.services.risk import enforcement, is_watched, restriction_updates
 from bots.services.unsound import unsound_mark
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
@@ -79,6 +80,7 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
         "account": bot.account_id,
         "execution": fill.exchange_trade_id,
         "exchange": bot.exchange,
+        "mode": bot.mode,
     }
     load = Sql(store.LOAD, keys)
     _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
@@ -171,16 +173,21 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
         _order_update(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None),
     ]
     gone: list[Row] = []
+    # Last, so that it sees what the fill changed.
+    limits = [enforcement(symbol, now)] if is_watched(bot, row) else []
+    restricted: list[Row] = []
     if newest:
-        writes = [*statements, *_write_newest(bot, row, effects[0], now), *_order_news(bot, fill, row)]
+        writes = [*statements, *_write_newest(bot, row, effects[0], now), *_order_news(bot, fill, row), *limits]
         rows = yield writes if flags else Last(writes)
+        restricted = rows.pop() if limits else []
     else:
         rows = yield [*statements, *_order_news(bot, fill, row)]
         refolded = yield from refold(bot, symbol, since=execution.key, now=now)
         rows += refolded.rows
         gone = refolded.gone
+        (restricted,) = (yield limits) if limits else [[]]
     body, updates = _answer(bot, symbol, rows, flags)
-    updates = [_gone(bot, symbol, row) for row in gone] + updates
+    updates = [_gone(bot, symbol, row) for row in gone] + updates + restriction_updates(restricted)
     for flag in flags:
         updates += yield from _breach(bot, fill, row, flag, now)
     if broken:
