@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NotRequired, TypedDict
 
-from bots.choices import LOSS_LIMITS, BotStatus, ControlLevel, Direction, LimitKind, Side
+from bots.choices import LOSS_LIMITS, BotStatus, ControlLevel, Direction, LimitAction, LimitKind, Side
 from bots.ledger.fold import fraction
 from bots.ledger.shapes import plain
 
@@ -82,6 +82,7 @@ class Usage:
     used: Decimal
     asked: Decimal | None
     limit: Decimal | None
+    action: str = "block"
     is_own: bool = False
 
     @property
@@ -102,7 +103,8 @@ class Usage:
     @property
     def refuses(self) -> bool:
         """Whether the order may not be: a loss limit that is reached, any other that the order would pass."""
-        if self.limit is None:
+        if self.limit is None or self.action == LimitAction.HALF_SIZE:
+            # Half size is a limit of its own once it is in force.
             return False
         if self.kind in LOSS_LIMITS:
             return self.used >= self.limit

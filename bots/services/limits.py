@@ -118,7 +118,7 @@ def _check(row: RiskLimit) -> None:
             row.full_clean()
     except ValidationError as e:
         words = "; ".join(e.messages)
-        if "unique" in {error.code for some in e.error_dict.values() for error in some}:
+        if "risk_limits_one_active" in words:
             raise Conflict("A limit like it is in force already; change that one.") from e
         raise ValidationFailed(words) from e
 

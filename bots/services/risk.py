@@ -36,7 +36,7 @@ STANDING = """
     WHERE b.bot_id = %(bot)s
 """
 USAGE = """
-    SELECT limit_id, kind, subject, currency, own_value, used, asked, limit_value
+    SELECT limit_id, kind, subject, currency, own_value, used, asked, limit_value, action
     FROM risk_usage(%(symbol)s, %(now)s, %(side)s, %(quantity)s, %(price)s, %(locks)s)
 """
 # What an amount column holds.
@@ -103,7 +103,8 @@ def judge(bot: BotContext, order: NewOrder, states: list[Row], now: datetime, *,
 def _usage(row: Row) -> Usage:
     return Usage(
         limit_id=row["limit_id"], kind=row["kind"], subject=row["subject"], currency=row["currency"],
-        used=row["used"], asked=row["asked"], limit=row["limit_value"], is_own=row["own_value"],
+        used=row["used"], asked=row["asked"], limit=row["limit_value"], action=row["action"],
+        is_own=row["own_value"],
     )  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def lock_limits(symbols: list[str]) -> Sql:
 
 
 def refusal_events(bot: BotContext, order: NewOrder, reasons: list[Reason], now: datetime) -> list[Sql]:
-    """Return what leaves the risk events of a refusal: one open event a rule and symbol, counted when it comes again."""
+    """Return what notes a refusal: one open risk event a rule and symbol, counted when it comes again."""
     return [
         Sql(
             REFUSED,

@@ -28,7 +28,15 @@ from tests.factories.audit import (
     SystemMetricFactory,
 )
 from tests.factories.base import HAND_MADE, NOON, PASSWORD, utc
-from tests.factories.bots import BotFactory, ExchangeAccountFactory, SignalFactory, StrategyFactory
+from tests.factories.bots import (
+    BotFactory,
+    ExchangeAccountFactory,
+    RiskGroupFactory,
+    RiskLatchFactory,
+    RiskLimitFactory,
+    SignalFactory,
+    StrategyFactory,
+)
 from tests.factories.config_app import (
     ExchangeApiKeyFactory,
     StrategyTemplateFactory,
@@ -90,6 +98,9 @@ __all__ = [
     "PortfolioSnapshotFactory",
     "PositionFactory",
     "RateLimitFactory",
+    "RiskGroupFactory",
+    "RiskLatchFactory",
+    "RiskLimitFactory",
     "RiskMetricsFactory",
     "SavedViewFactory",
     "SignalFactory",

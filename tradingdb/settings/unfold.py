@@ -57,6 +57,9 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Control states", "bots_controlstate", "front_hand"),
+            _list("Limits", "bots_risklimit", "speed"),
+            _list("Pauses and half sizes", "bots_risklatch", "pause_circle"),
+            _list("Symbols that move together", "bots_riskgroup", "hub"),
             _list("Cases", "bots_reconciliationcase", "rule"),
             _list("Inbox", "bots_unattributedfill", "inbox"),
             _list("Conflicts", "bots_ingestconflict", "call_split"),

@@ -96,6 +96,10 @@ BEGIN
                 END IF;
                 RETURN NEXT changed;
             END LOOP;
+            -- A pause that holds the bot already lasts as long as this one, or no longer ends by itself.
+            UPDATE trading.risk_latches x SET until = greatest(x.until, ends),
+                control_version = CASE WHEN ends IS NOT NULL THEN x.control_version END
+            WHERE x.bot_id = one AND x.effect = 'pause' AND x.ended_at IS NULL;
         END IF;
     END LOOP;
 END $$;
