@@ -173,7 +173,7 @@ def _judge_drawdown(limit: RiskLimit, one: Drawdown, now: datetime) -> int:
         "used": one.share, "value": limit.limit_value, "does": limit.action, "mode": one.mode,
         "currency": one.currency, "now": now, "is_calm": is_calm,
         "action": ("trading_halted" if limit.action == "HALTED" else "reduce_only") if is_broken else "alert_sent",
-        "why": f"The portfolio in {one.currency} is {one.share:.4f} below its peak; its limit is {limit.limit_value:f}.",
+        "why": f"The portfolio in {one.currency} is {one.share:.4f} below its peak, of {limit.limit_value:f} at most.",
     }  # fmt: skip
     if not is_broken:
         with connection.cursor() as cursor:

@@ -265,7 +265,8 @@ def test_loss_of_the_day_pauses_the_bot_until_the_next_day(bot: Bot) -> None:
     latch = RiskLatch.objects.get()
 
     assert state_of(bot) == "REDUCING"
-    assert latch.until is not None and latch.until > timezone.now()
+    assert latch.until is not None
+    assert latch.until > timezone.now()
     assert (latch.until.hour, latch.until.minute) == (0, 1)
     event = RiskEvent.objects.get(level="breach")
     assert (event.risk_type, event.current_value, event.action_taken) == (
@@ -284,8 +285,9 @@ def test_half_size_refuses_what_is_above_half_of_the_usual(bot: Bot) -> None:
     latch = RiskLatch.objects.get()
 
     # Usual are 400: the median of 5 (at 1), 200, 400, 600 taken from below is 200.
-    assert latch.effect == "half_size" and latch.size_cap is not None
+    assert latch.effect == "half_size"
     cap = latch.size_cap
+    assert cap is not None
     assert ask(bot, "big", "buy", "1", price=str(cap + 1)) == ["half_size"]
     assert ask(bot, "small", "buy", "1", price=f"{cap:f}") == []
     assert check(bot, "buy", "0.1")["size_factor"] == "0.5"
@@ -398,7 +400,7 @@ def test_usage_is_what_fractions_say(three: list[Bot], rows: list[Any], asked: A
 def usage_of(bot: Bot, symbol: str, side: str, quantity: Decimal, price: Decimal) -> dict[int, tuple[Decimal, Decimal]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT limit_id, used, asked FROM trading.risk_usage_of(%s, %s, now(), %s, %s, %s) WHERE kind LIKE '%%exposure'",
+            "SELECT limit_id, used, asked FROM risk_usage_of(%s, %s, now(), %s, %s, %s) WHERE kind LIKE '%%exposure'",
             [bot.bot_id, symbol, side, quantity, price],
         )
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}

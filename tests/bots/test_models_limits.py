@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from tests.factories import NOON, BotFactory, RiskGroupFactory, RiskLatchFactory, RiskLimitFactory
 
@@ -15,8 +15,9 @@ LOSS = {"kind": "daily_loss_limit", "scope": "bot", "target": "*", "currency": "
 @pytest.mark.parametrize(
     ("rule", "columns"),
     [
-        ("valid_kind", {"kind": "mood"}),
-        ("valid_scope", {"scope": "planet"}),
+        # Whoever has no kind or scope fits none either; that rule is asked first.
+        ("scope_fits_kind", {"kind": "mood", "currency": ""}),
+        ("scope_fits_kind", {"scope": "planet"}),
         ("valid_action", {"action": "shout"}),
         ("valid_mode", {"deployment_mode": "backtest"}),
         ("scope_fits_kind", {"scope": "bot"}),
@@ -34,7 +35,6 @@ LOSS = {"kind": "daily_loss_limit", "scope": "bot", "target": "*", "currency": "
         ("drawdown_restricts", {"kind": "portfolio_drawdown", "scope": "all", "target": ""}),
         ("half_size_follows_losses", {"action": "half_size"}),
         ("has_reason", {"reason": ""}),
-        ("finite_times", {"created_at": "infinity"}),
     ],
 )
 def test_limits_refuse(rule: str, columns: dict[str, Any]) -> None:
@@ -52,16 +52,30 @@ def test_one_limit_of_a_kind_is_in_force() -> None:
 @pytest.mark.parametrize(
     ("rule", "columns"),
     [
-        ("valid_effect", {"effect": "scold"}),
+        ("pause_has_end", {"effect": "scold"}),
         ("pause_has_end", {"effect": "pause"}),
         ("pause_has_end", {"until": NOON}),
         ("end_has_words", {"ended_at": NOON}),
-        ("finite_times", {"started_at": "infinity"}),
     ],
 )
 def test_latches_refuse(rule: str, columns: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError, match=f"risk_latches_{rule}"), transaction.atomic():
         RiskLatchFactory(**columns)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("risk_limits", "updated_at"), ("risk_latches", "started_at"), ("risk_groups", "computed_at")],
+)
+def test_times_end(table: str, column: str) -> None:
+    RiskLatchFactory()
+    RiskGroupFactory()
+    with (
+        pytest.raises(IntegrityError, match=f"{table}_finite_times"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"UPDATE {table} SET {column} = 'infinity'")
 
 
 def test_one_latch_of_a_limit_and_bot_is_open() -> None:
@@ -77,7 +91,6 @@ def test_one_latch_of_a_limit_and_bot_is_open() -> None:
         ("named", {"name": ""}),
         ("are_several", {"symbols": ["BTCUSDT"]}),
         ("enough_days", {"days": 1}),
-        ("finite_times", {"computed_at": "infinity"}),
     ],
 )
 def test_groups_refuse(rule: str, columns: dict[str, Any]) -> None:

@@ -100,6 +100,7 @@ def test_loss_of_the_next_day_is_a_breach_of_its_own(bot: Bot) -> None:
 
     assert RiskEvent.objects.filter(level="breach").count() == 2
     assert state_of(bot) == "REDUCING"
+    Bot.objects.update(current_equity=10000)
     risk_watch(now=now.replace(hour=0, minute=1, second=0, microsecond=0) + timedelta(days=2))
     assert state_of(bot) == "ACTIVE"
 

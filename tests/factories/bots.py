@@ -88,6 +88,9 @@ def RiskLatchFactory(**columns: Any) -> RiskLatch:  # noqa: N802
 def RiskGroupFactory(**columns: Any) -> RiskGroup:  # noqa: N802
     """BTCUSDT and ETHUSDT, by 60 days."""
     defaults = {
-        "name": f"GROUP{next(numbers)}", "symbols": ["BTCUSDT", "ETHUSDT"], "least_correlation": Decimal("0.9"), "days": 60
-    }  # fmt: skip
+        "name": f"GROUP{next(numbers)}",
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "least_correlation": Decimal("0.9"),
+        "days": 60,
+    }
     return create(RiskGroup, columns, defaults)
