@@ -19,7 +19,7 @@ from bots.models import RiskGroup, RiskLatch, RiskLimit
 from bots.selectors.limits import GROUPINGS, Exposure, Use, exposures, limit_uses
 from bots.services.limits import CHANGEABLE, risk_latch_end, risk_limit_create, risk_limit_update
 from tradingdb.lib import display
-from tradingdb.lib.admin import ChoicesFilter, LedgerAdmin, button
+from tradingdb.lib.admin import ChoicesFilter, ControlModelAdmin, LedgerAdmin, button
 from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Link, Section, list_url, table
 
@@ -171,7 +171,7 @@ class RiskLatchAdmin(LedgerAdmin):
 
 
 @admin.register(RiskGroup)
-class RiskGroupAdmin(LedgerAdmin):
+class RiskGroupAdmin(ControlModelAdmin):
     list_display = ("name", "symbols", "least_correlation", "days", "computed_at")
     ordering = ("name",)
     empty_note = "No symbols move together, or the night's job has not run yet."
