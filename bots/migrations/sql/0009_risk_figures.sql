@@ -35,31 +35,39 @@ CREATE FUNCTION trading.risk_book(
     bot_id text, symbol text, exchange text, base text, quote text,
     high numeric, low numeric, asked_high numeric, asked_low numeric
 ) LANGUAGE sql STABLE AS $$
-    SELECT b.bot_id, x.symbol, b.exchange, s.parts[1], s.parts[2], sum(x.held + x.buys), sum(x.held - x.sells),
-        sum(x.held + x.buys + x.ask_buys), sum(x.held - x.sells - x.ask_sells)
-    FROM (
-        SELECT p.bot_id, p.symbol,
-            CASE p.side WHEN 'long' THEN p.size ELSE -p.size END * coalesce(p.current_price, p.avg_entry_price) AS held,
-            0 AS buys, 0 AS sells, 0 AS ask_buys, 0 AS ask_sells
-        FROM trading.positions p
-        WHERE p.status IN ('open', 'partially_closed') AND (of_symbol IS NULL OR p.symbol = of_symbol)
-        UNION ALL
-        SELECT o.bot_id, o.symbol, 0, CASE o.side WHEN 'buy' THEN v.value ELSE 0 END,
-            CASE o.side WHEN 'sell' THEN v.value ELSE 0 END, 0, 0
-        FROM trading.orders o
-        CROSS JOIN LATERAL (
-            SELECT coalesce(o.remaining_quantity * coalesce(o.price, o.stop_price, trading.risk_price(o.symbol)), 0)
-        ) v(value)
-        WHERE o.status IN ('pending', 'submitted', 'partially_filled', 'untriggered', 'triggered')
-            AND NOT o.reduce_only AND (of_symbol IS NULL OR o.symbol = of_symbol)
-        UNION ALL
-        SELECT ask_bot, ask_symbol, 0, 0, 0, CASE ask_side WHEN 'buy' THEN ask_value ELSE 0 END,
-            CASE ask_side WHEN 'sell' THEN ask_value ELSE 0 END
-        WHERE ask_side IS NOT NULL
-    ) x
-    JOIN trading.bots b ON b.bot_id = x.bot_id AND b.deployment_mode = of_mode
-    CROSS JOIN LATERAL (SELECT trading.symbol_parts(x.symbol, b.currency)) s(parts)
-    GROUP BY b.bot_id, x.symbol, b.exchange, s.parts
+    WITH held AS MATERIALIZED (
+        SELECT b.bot_id, x.symbol, b.exchange, b.currency, sum(x.held + x.buys) AS high, sum(x.held - x.sells) AS low,
+            sum(x.held + x.buys + x.ask_buys) AS asked_high, sum(x.held - x.sells - x.ask_sells) AS asked_low
+        FROM (
+            SELECT p.bot_id, p.symbol,
+                CASE p.side WHEN 'long' THEN p.size ELSE -p.size END * coalesce(p.current_price, p.avg_entry_price) AS held,
+                0 AS buys, 0 AS sells, 0 AS ask_buys, 0 AS ask_sells
+            FROM trading.positions p
+            WHERE p.status IN ('open', 'partially_closed') AND (of_symbol IS NULL OR p.symbol = of_symbol)
+            UNION ALL
+            SELECT o.bot_id, o.symbol, 0, CASE o.side WHEN 'buy' THEN v.value ELSE 0 END,
+                CASE o.side WHEN 'sell' THEN v.value ELSE 0 END, 0, 0
+            FROM trading.orders o
+            CROSS JOIN LATERAL (
+                SELECT coalesce(o.remaining_quantity * coalesce(o.price, o.stop_price, trading.risk_price(o.symbol)), 0)
+            ) v(value)
+            WHERE o.status IN ('pending', 'submitted', 'partially_filled', 'untriggered', 'triggered')
+                AND NOT o.reduce_only AND (of_symbol IS NULL OR o.symbol = of_symbol)
+            UNION ALL
+            SELECT ask_bot, ask_symbol, 0, 0, 0, CASE ask_side WHEN 'buy' THEN ask_value ELSE 0 END,
+                CASE ask_side WHEN 'sell' THEN ask_value ELSE 0 END
+            WHERE ask_side IS NOT NULL
+        ) x
+        JOIN trading.bots b ON b.bot_id = x.bot_id AND b.deployment_mode = of_mode
+        GROUP BY b.bot_id, x.symbol, b.exchange, b.currency
+    ),
+    -- Once a symbol, for it costs more than all the sums.
+    named AS MATERIALIZED (
+        SELECT d.symbol, d.currency, trading.symbol_parts(d.symbol, d.currency) AS parts
+        FROM (SELECT DISTINCT h.symbol, h.currency FROM held h OFFSET 0) d
+    )
+    SELECT h.bot_id, h.symbol, h.exchange, n.parts[1], n.parts[2], h.high, h.low, h.asked_high, h.asked_low
+    FROM held h JOIN named n ON n.symbol = h.symbol AND n.currency = h.currency
 $$;
 
 -- The active limits that an order or fill of a bot in a symbol can touch, each with what it counts here (its subject).
@@ -126,17 +134,18 @@ BEGIN
         WHERE c.bot_id = of_bot AND c.occurred_at >= start AND c.kind IN ('deposit', 'withdrawal');
     SELECT coalesce(sum(f.net), 0) INTO net FROM (
         SELECT x.symbol, sum(x.realized_pnl - x.fee_quote) AS net FROM trading.fills x
-        WHERE x.bot_id = of_bot AND x.executed_at >= start GROUP BY x.symbol
+        WHERE x.bot_id = of_bot AND x.executed_at >= start GROUP BY x.symbol OFFSET 0
     ) f WHERE (trading.symbol_parts(f.symbol, b.currency))[2] = b.currency;
     SELECT (s.bot_metrics -> of_bot ->> 'unrealized_pnl')::numeric INTO marked_before
         FROM analytics.portfolio_snapshots s
         WHERE s.currency = b.currency AND s."timestamp" <= start AND s."timestamp" > start - interval '1 day'
         ORDER BY s."timestamp" DESC LIMIT 1;
     -- Where it is not known what positions were worth when the period began, only those opened since count.
-    SELECT coalesce(sum(p.unrealized_pnl), 0) INTO marked FROM trading.positions p
+    SELECT coalesce(sum(o.pnl), 0) INTO marked FROM (
+        SELECT p.symbol, p.unrealized_pnl AS pnl FROM trading.positions p
         WHERE p.bot_id = of_bot AND p.status IN ('open', 'partially_closed')
-            AND (marked_before IS NOT NULL OR p.opened_at >= start)
-            AND (trading.symbol_parts(p.symbol, b.currency))[2] = b.currency;
+            AND (marked_before IS NOT NULL OR p.opened_at >= start) OFFSET 0
+    ) o WHERE (trading.symbol_parts(o.symbol, b.currency))[2] = b.currency;
     by_ledger := coalesce(marked_before, 0) - net - marked;
     IF of_kind = 'max_drawdown' THEN
         SELECT greatest(b.initial_capital, b.current_equity, max(m.ending_equity)) INTO base
@@ -250,6 +259,17 @@ CREATE FUNCTION trading.risk_usage(
 DECLARE
     acting text := {acting};
 BEGIN
+    -- Most bots have nothing to be judged by here: then this is all it costs.
+    IF NOT EXISTS (
+        SELECT FROM trading.bots b WHERE b.bot_id = acting AND (
+            b.max_daily_loss_pct IS NOT NULL OR b.max_weekly_loss_pct IS NOT NULL OR b.max_drawdown_pct IS NOT NULL
+            OR EXISTS (SELECT FROM trading.risk_limits l WHERE l.is_active AND l.deployment_mode = b.deployment_mode
+                AND l.limit_value IS NOT NULL)
+            OR EXISTS (SELECT FROM trading.risk_latches x WHERE x.bot_id = b.bot_id AND x.ended_at IS NULL)
+        )
+    ) THEN
+        RETURN;
+    END IF;
     IF is_locking THEN
         PERFORM trading.risk_lock(acting, ARRAY[of_symbol]);
     END IF;
