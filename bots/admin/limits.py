@@ -83,7 +83,7 @@ class RiskLimitAdmin(RecordedAdmin):
         used = self._use(row)
         if used is None:
             return display.UNKNOWN
-        percent = f"{display.rounded(used.percent, places=1):f}"
+        percent = display.plain(display.rounded(used.percent, places=1))
         return format_html(
             '<span class="num"><meter min="0" max="100" high="{}" value="{}" aria-label="in use">{} %</meter> {}'
             ' <span class="unit">%</span></span>',
