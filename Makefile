@@ -79,6 +79,11 @@ test-fuzz: CASES ?= 10000
 test-fuzz: .venv/.development ## CASES=10000 SEED=n: made-up requests against the description, and every bad input by both doors
 	CASES=$(CASES) SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/api/test_api_fuzz.py tests/api/test_api_bad_inputs.py
 
+.PHONY: test-limits
+test-limits: ROUNDS ?= 1000
+test-limits: .venv/.development ## ROUNDS=1000: orders that race against the fill that broke a limit, and against each other
+	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/bots/test_limits_races.py
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench

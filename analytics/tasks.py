@@ -13,6 +13,7 @@ from analytics.metrics.borders import utc_day
 from analytics.metrics.returns import ONE_DAY
 from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import bots_refresh_total_pnl, portfolio_fill_gaps, portfolio_snapshot
+from analytics.services.portfolio_risk import portfolio_drawdowns_watch, risk_groups_refresh
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
 from analytics.services.time_series import maintain_time_series
 from analytics.services.views import refresh_views as views_refresh
@@ -67,3 +68,15 @@ def maintain_series() -> dict[str, Any]:
 def refresh_views(names: list[str]) -> dict[str, str]:
     """Refresh some of the views. Not tried again: the next one comes soon, and a failure of one view is kept."""
     return views_refresh(timezone.now(), names)
+
+
+@shared_task(acks_late=True, throws=DATABASE_AWAY)
+def watch_portfolio() -> int:
+    """Hold portfolios to their limits on drawdown; return how many bots were restricted. The next one comes soon."""
+    return portfolio_drawdowns_watch()
+
+
+@shared_task(autoretry_for=DATABASE_AWAY, retry_backoff=True, max_retries=5, acks_late=True)
+def refresh_risk_groups() -> int:
+    """Work out which symbols move together, from the closes of whole days; return how many groups there are."""
+    return risk_groups_refresh()

@@ -52,6 +52,13 @@ class RiskType(models.TextChoices):
     LEVERAGE_LIMIT = "leverage_limit"
     EXPOSURE_LIMIT = "exposure_limit"
     CONCENTRATION_LIMIT = "concentration_limit"
+    ORDER_QUANTITY_LIMIT = "order_quantity_limit"
+    ORDER_NOTIONAL_LIMIT = "order_notional_limit"
+    ORDER_RATE_LIMIT = "order_rate_limit"
+    SHARED_POSITION_LIMIT = "shared_position_limit"
+    CORRELATED_EXPOSURE_LIMIT = "correlated_exposure_limit"
+    PORTFOLIO_DRAWDOWN = "portfolio_drawdown"
+    HALF_SIZE = "half_size"
     CONTROL_STATE = "control_state"
     HALT_NOT_OBEYED = "halt_not_obeyed"
     OVERFILL = "overfill"
@@ -66,6 +73,8 @@ class RiskAction(models.TextChoices):
     LEVERAGE_REDUCED = "leverage_reduced"
     ALERT_SENT = "alert_sent"
     MANUAL_REVIEW_REQUIRED = "manual_review_required"
+    SIZE_HALVED = "size_halved"
+    REDUCE_ONLY = "reduce_only"
 
 
 class Operation(models.TextChoices):
@@ -90,3 +99,12 @@ class CheckKind(models.TextChoices):
 
     FULL = "full"
     INCREMENTAL = "incremental"
+
+
+class RiskLevel(models.TextChoices):
+    """How far a limit is used: near it, beyond it, or kept by a refusal. Other risks have none."""
+
+    NONE = ""
+    REFUSAL = "refusal"
+    WARNING = "warning"
+    BREACH = "breach"

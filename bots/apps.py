@@ -11,8 +11,9 @@ class BotsConfig(AppConfig):
     verbose_name = "Trading"
 
     def ready(self) -> None:
-        """Give the bots' role its rights whenever tables may have changed."""
+        """Give the bots' role its rights, and breaches their meaning, whenever tables may have changed."""
         post_migrate.connect(grant_rights, sender=self)
+        post_migrate.connect(add_limits, sender=self)
 
 
 def grant_rights(*, using: str, **_: Any) -> None:
@@ -20,3 +21,10 @@ def grant_rights(*, using: str, **_: Any) -> None:
     from bots.services.rights import grant_bot_rights
 
     grant_bot_rights(using=using)
+
+
+def add_limits(*, using: str, **_: Any) -> None:
+    """Add the limits that every installation begins with, where there is none yet."""
+    from bots.services.limits import risk_limits_begin
+
+    risk_limits_begin(using=using)

@@ -287,3 +287,88 @@ TERMINAL_ORDER_STATUSES = (
     OrderStatus.DEACTIVATED,
 )
 OPEN_POSITION_STATUSES = (PositionStatus.OPEN, PositionStatus.PARTIALLY_CLOSED)
+
+
+class LimitScope(models.TextChoices):
+    """Whom a limit counts together: one bot by itself, or all bots of a mode in what the scope names."""
+
+    BOT = "bot"
+    ALL = "all"
+    EXCHANGE = "exchange"
+    SYMBOL = "symbol"
+    BASE_ASSET = "base_asset"
+
+
+class LimitKind(models.TextChoices):
+    """What is measured. A kind is also the rule's name in refusals, but both exposures are `exposure_limit` there."""
+
+    POSITION_LIMIT = "position_limit", "open positions"
+    LEVERAGE_LIMIT = "leverage_limit", "leverage of an order"
+    DAILY_LOSS_LIMIT = "daily_loss_limit", "loss of the UTC day"
+    WEEKLY_LOSS_LIMIT = "weekly_loss_limit", "loss since Monday"
+    MONTHLY_LOSS_LIMIT = "monthly_loss_limit", "loss of the month"
+    MAX_DRAWDOWN = "max_drawdown", "drawdown from the peak"
+    ORDER_QUANTITY_LIMIT = "order_quantity_limit", "quantity of an order"
+    ORDER_NOTIONAL_LIMIT = "order_notional_limit", "value of an order"
+    ORDER_RATE_LIMIT = "order_rate_limit", "order requests a minute"
+    GROSS_EXPOSURE = "gross_exposure", "gross exposure"
+    NET_EXPOSURE = "net_exposure", "net exposure"
+    CONCENTRATION_LIMIT = "concentration_limit", "share of the gross exposure"
+    SHARED_POSITION_LIMIT = "shared_position_limit", "bots on one side of a symbol"
+    CORRELATED_EXPOSURE_LIMIT = "correlated_exposure_limit", "gross exposure in symbols that move together"
+    PORTFOLIO_DRAWDOWN = "portfolio_drawdown", "drawdown of the portfolio"
+
+
+class LimitAction(models.TextChoices):
+    """What a breach does beside refusing whatever would make it worse."""
+
+    BLOCK = "block", "refuse what would pass it"
+    HALF_SIZE = "half_size", "half size until half of the loss is back"
+    REDUCING = "REDUCING", "REDUCING until released"
+    HALTED = "HALTED", "HALTED until released"
+    PAUSE_DAY = "pause_until_next_day", "REDUCING until 00:01 UTC of the next day"
+    PAUSE_WEEK = "pause_until_monday", "REDUCING until Monday, 00:01 UTC"
+
+
+class LatchEffect(models.TextChoices):
+    """What a breach holds a bot to until it ends by itself or a person ends it."""
+
+    HALF_SIZE = "half_size"
+    PAUSE = "pause"
+
+
+# The values of these stand with the bot; their rows say what a breach does.
+COLUMN_LIMITS = {
+    LimitKind.POSITION_LIMIT: "max_positions",
+    LimitKind.LEVERAGE_LIMIT: "leverage_limit",
+    LimitKind.DAILY_LOSS_LIMIT: "max_daily_loss_pct",
+    LimitKind.WEEKLY_LOSS_LIMIT: "max_weekly_loss_pct",
+    LimitKind.MAX_DRAWDOWN: "max_drawdown_pct",
+}
+LOSS_LIMITS = (
+    LimitKind.DAILY_LOSS_LIMIT,
+    LimitKind.WEEKLY_LOSS_LIMIT,
+    LimitKind.MONTHLY_LOSS_LIMIT,
+    LimitKind.MAX_DRAWDOWN,
+)
+ALL_SCOPES = (LimitScope.ALL, LimitScope.EXCHANGE, LimitScope.SYMBOL, LimitScope.BASE_ASSET)
+# Which scopes each kind can have.
+LIMIT_SCOPES: dict[LimitKind, tuple[LimitScope, ...]] = {
+    **dict.fromkeys((*COLUMN_LIMITS, *LOSS_LIMITS, LimitKind.ORDER_RATE_LIMIT), (LimitScope.BOT,)),
+    LimitKind.ORDER_QUANTITY_LIMIT: (LimitScope.BOT, LimitScope.SYMBOL),
+    LimitKind.ORDER_NOTIONAL_LIMIT: (LimitScope.BOT, LimitScope.SYMBOL),
+    LimitKind.GROSS_EXPOSURE: ALL_SCOPES,
+    LimitKind.NET_EXPOSURE: ALL_SCOPES,
+    LimitKind.CONCENTRATION_LIMIT: (LimitScope.SYMBOL, LimitScope.BASE_ASSET),
+    LimitKind.SHARED_POSITION_LIMIT: (LimitScope.SYMBOL,),
+    LimitKind.CORRELATED_EXPOSURE_LIMIT: (LimitScope.ALL,),
+    LimitKind.PORTFOLIO_DRAWDOWN: (LimitScope.ALL,),
+}
+# Money of several symbols is only added in one currency.
+MONEY_LIMITS = (
+    LimitKind.GROSS_EXPOSURE,
+    LimitKind.NET_EXPOSURE,
+    LimitKind.CONCENTRATION_LIMIT,
+    LimitKind.CORRELATED_EXPOSURE_LIMIT,
+    LimitKind.PORTFOLIO_DRAWDOWN,
+)

@@ -8,6 +8,7 @@ from bots.live.rebuild import rebuild_if_empty, repair
 from bots.services.heartbeat_watch import heartbeat_watch
 from bots.services.invariants.run import broken, invariants_sweep, invariants_verify
 from bots.services.marks import positions_mark
+from bots.services.risk_watch import risk_watch
 from bots.services.unattributed import unattributed_settle
 from bots.services.unsound import unsound_rebuild
 
@@ -55,3 +56,9 @@ def rebuild_unsound() -> int:
 def settle_inbox() -> int:
     """Settle unattributed fills that a bot has reported since; return how many there were."""
     return unattributed_settle()
+
+
+@shared_task(acks_late=True, throws=AWAY)
+def watch_limits() -> int:
+    """Look at limits that move without a fill, and end what is over; return how many bots' states changed."""
+    return risk_watch()

@@ -109,11 +109,25 @@ class ConfigEntry(TypedDict):
     value: Any
 
 
+class LimitUse(TypedDict):
+    """How far a limit is used now and with the order; `unknown` without a price of the symbol."""
+
+    rule: str
+    subject: str
+    unit: str
+    current: str
+    with_order: str
+    limit: str
+    headroom: str
+
+
 class RiskCheck(TypedDict):
-    """Whether an order would be admitted now."""
+    """Whether an order would be admitted now, why not, how far each limit is used, and 0.5 at half size (else 1)."""
 
     allowed: bool
     reasons: list[RiskReason]
+    limits: list[LimitUse]
+    size_factor: str
 
 
 class BatchResult(TypedDict, total=False):

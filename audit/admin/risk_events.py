@@ -12,7 +12,7 @@ from audit.models import RiskEvent
 from audit.services.actions import Actor
 from audit.services.risk_events import risk_event_resolve
 from tradingdb.lib import display
-from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin
+from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exact_filter
 from tradingdb.lib.asking import asking
 
 
@@ -27,9 +27,13 @@ class ResolveForm(forms.Form):
 @admin.register(RiskEvent)
 class RiskEventAdmin(LedgerAdmin):
     list_display = (
-        "event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken", "state"
+        "event_time", "show_bot_id", "risk_type", "show_level", "subject", "symbol", "current_value", "limit_value",
+        "threshold_pct", "action_taken", "seen_count", "state",
     )  # fmt: skip
-    list_filter = (BOT_ID_FILTER, ("risk_type", ChoicesFilter), "resolved", ("event_time", DayRangeFilter))
+    list_filter = (
+        BOT_ID_FILTER, ("risk_type", ChoicesFilter), ("level", ChoicesFilter), "is_over", "resolved",
+        exact_filter("subject"), exact_filter("symbol"), ("event_time", DayRangeFilter),
+    )  # fmt: skip
     ordering = ("-event_time",)
     empty_note = "No limit was ever broken."
     fieldsets = (
@@ -37,6 +41,7 @@ class RiskEventAdmin(LedgerAdmin):
             None,
             {"fields": (("event_time", "state"), ("show_bot_id", "symbol"), ("risk_type", "action_taken"),
                         ("show_order_id", "threshold_pct"), ("current_value", "limit_value"),
+                        ("show_level", "subject"), ("is_over", "limit_id"), ("seen_count", "last_seen_at"),
                         ("positions_affected", "trades_cancelled"))},
         ),
         ("Details", {"fields": ("details",)}),
@@ -47,7 +52,11 @@ class RiskEventAdmin(LedgerAdmin):
 
     @admin.display(description="Bot")
     def show_bot_id(self, event: RiskEvent) -> SafeString:
-        return bot_reference(event.bot_id)
+        return display.text("several") if event.bot_id == "*" else bot_reference(event.bot_id)
+
+    @admin.display(description="Level")
+    def show_level(self, event: RiskEvent) -> SafeString:
+        return display.badge(event.level, tone={"breach": "bad", "warning": "warn"}.get(event.level, "neutral"))
 
     @admin.display(description="Order")
     def show_order_id(self, event: RiskEvent) -> SafeString:

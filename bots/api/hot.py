@@ -60,18 +60,35 @@ class HeartbeatOut(BaseModel):
 
 
 class ReasonOut(BaseModel):
-    """One rule that refuses an order."""
+    """One rule that refuses an order; of a limit also its unit, what is left of it, and what it counts."""
 
     rule: str
     current: str
     limit: str
+    unit: str | None = None
+    headroom: str | None = None
+    subject: str | None = None
+
+
+class LimitUseOut(BaseModel):
+    """How far a limit is used now and would be with the order; `unknown` without a price of the symbol."""
+
+    rule: str
+    subject: str
+    unit: str
+    current: str
+    with_order: str
+    limit: str
+    headroom: str
 
 
 class RiskCheckOut(BaseModel):
-    """Whether the order would be admitted, and what refuses it."""
+    """Whether the order would be admitted, what refuses it, and how far each limit is used. Nothing is stored."""
 
     allowed: bool
     reasons: list[ReasonOut]
+    limits: list[LimitUseOut]
+    size_factor: str
 
 
 class FillEffectsOut(BaseModel):

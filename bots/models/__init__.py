@@ -6,6 +6,7 @@ from bots.models.bots import Bot
 from bots.models.control import ControlChange, ControlReceipt, ControlState
 from bots.models.fills import Fill
 from bots.models.ingest import IngestConflict, IngestKey, ParkedFact
+from bots.models.limits import RiskGroup, RiskLatch, RiskLimit
 from bots.models.orders import Order, OrderEvent
 from bots.models.positions import Position
 from bots.models.reconciliation import ReconciliationCase
@@ -33,6 +34,9 @@ __all__ = [
     "ParkedFact",
     "Position",
     "ReconciliationCase",
+    "RiskGroup",
+    "RiskLatch",
+    "RiskLimit",
     "Signal",
     "Strategy",
     "Trade",

@@ -24,7 +24,8 @@ CONFLICT = (
 PARKED = ("id", "bot_id", "kind", "fact_id", "order_id", "body", "state", "source", "received_at", "applied_at")
 RISK_EVENT = (
     "id", "event_time", "bot_id", "symbol", "order_id", "risk_type", "current_value", "limit_value", "threshold_pct",
-    "action_taken", "details", "resolved", "resolved_at", "resolution_notes",
+    "action_taken", "details", "resolved", "resolved_at", "resolution_notes", "level", "subject", "is_over",
+    "seen_count", "last_seen_at", "positions_affected",
 )  # fmt: skip
 ACTION = (
     "id", "user_email", "action", "resource_type", "resource_id", "before", "after", "reason", "ip_address",

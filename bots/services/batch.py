@@ -13,6 +13,7 @@ from bots.services.context import BotContext
 from bots.services.fill_runs import is_run, record_run
 from bots.services.locks import lock_admission, lock_many
 from bots.services.plan import Last, Outcome, Plan, Sql, TryAgain, within
+from bots.services.risk import lock_limits
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.retry import unavailable_of
 
@@ -67,7 +68,8 @@ class Batch:
         # Admission first, as a single request takes it, so that the two cannot wait for each other.
         locks = [lock_admission(bot.bot_id)] if symbols else []
         if symbols or orders:
-            yield [*locks, lock_many(bot.bot_id, symbols, orders)]
+            limits = [lock_limits(symbols)] if symbols else []
+            yield [*locks, lock_many(bot.bot_id, symbols, orders), *limits]
         ends: Ends = {}
         if self.is_careful:
             for number in range(len(self.operations)):

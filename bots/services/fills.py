@@ -30,6 +30,7 @@ from bots.services.fill_orders import order_news, order_update, order_values, si
 from bots.services.locks import lock_order, lock_symbol_of_order
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert
 from bots.services.refold import refold
+from bots.services.risk import enforcement, is_watched, restriction_updates
 from bots.services.unsound import unsound_mark
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
@@ -79,6 +80,7 @@ def load_keys(bot: BotContext, fill: NewFill) -> dict[str, Any]:
         "account": bot.account_id,
         "execution": fill.exchange_trade_id,
         "exchange": bot.exchange,
+        "mode": bot.mode,
     }
 
 
@@ -155,16 +157,21 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
     statements = [insert("fills", stored), order_update(bot, fill.order_id, order)]
     news = [*order_news(bot, fill, row, order["status"]), *signal_executed(bot, fill, row)]
     gone: list[Row] = []
+    # Last, so that it sees what the fill changed.
+    limits = [enforcement(symbol, now)] if is_watched(bot, row) else []
+    restricted: list[Row] = []
     if newest:
-        writes = [*statements, *_write_newest(bot, row, effects[0], now), *news]
+        writes = [*statements, *_write_newest(bot, row, effects[0], now), *news, *limits]
         rows = yield writes if flags else Last(writes)
+        restricted = rows.pop() if limits else []
     else:
         rows = yield [*statements, *news]
         refolded = yield from refold(bot, symbol, since=execution.key, now=now)
         rows += refolded.rows
         gone = refolded.gone
+        (restricted,) = (yield limits) if limits else [[]]
     body, updates = _answer(bot, symbol, rows, flags)
-    updates = [_gone(bot, symbol, row) for row in gone] + updates
+    updates = [_gone(bot, symbol, row) for row in gone] + updates + restriction_updates(restricted)
     for flag in flags:
         updates += yield from _breach(bot, fill, row, flag, now)
     if broken:

@@ -27,7 +27,8 @@ LOAD = f"""
             WHEN x.bot_id IS NOT NULL OR execution_is_known(o.symbol, %(execution)s) THEN '' END AS execution_fill_id,
         k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body,
         (SELECT min(c.changed_at) FROM control_states c WHERE c.state = 'HALTED' AND (c.scope, c.target) IN
-            (('all', ''), ('bot', %(bot)s), ('symbol', o.symbol), ('exchange', %(exchange)s))) AS halted_at
+            (('all', ''), ('bot', %(bot)s), ('symbol', o.symbol), ('exchange', %(exchange)s))) AS halted_at,
+        risk_is_watched(%(mode)s) AS risk_watched
     FROM (SELECT 1) AS one
     LEFT JOIN orders o ON o.bot_id = %(bot)s AND o.order_id = %(order)s
     LEFT JOIN positions p ON p.bot_id = o.bot_id AND p.symbol = o.symbol AND p.status IN {OPEN}

@@ -19,7 +19,7 @@ from bots.ledger.bodies import fact_from
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewFill, NewOrder, OrderNews
 from bots.ledger.orders import lacks_fills, may_move, status_of
-from bots.ledger.risk import Reason
+from bots.ledger.risk import Reason, contract
 from bots.ledger.shapes import ORDER, plain, shape
 from bots.live.publish import LiveUpdate
 from bots.services import ledger_store as store
@@ -75,7 +75,8 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     disobeyed = bool(states) and not is_request
     extra = disobedience(bot, order, states, now) if disobeyed else refusal_events(bot, order, reasons, now)
     event = {"bot_id": bot.bot_id, "order_id": order.order_id, "to_status": values["status"], "source": order.source}
-    event |= {"at": values["created_at"], "details": {"reasons": reasons} if reasons else {}}
+    told = [contract(reason) for reason in reasons]
+    event |= {"at": values["created_at"], "details": {"reasons": told} if told else {}}
     writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
     rows = yield writes if parked else Last(writes)
     body = shape(rows[0][0], ORDER)
@@ -91,7 +92,7 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
         updates.append(disobedience_update(bot, order, states, now))
     if reasons:
         # What was parked is applied all the same: it happened, although the order was never admitted.
-        return Outcome(409, body, error=_refused(order.order_id, reasons, body), updates=tuple(updates))
+        return Outcome(409, body, error=_refused(order.order_id, told, body), updates=tuple(updates))
     return Outcome(201, body, updates=tuple(updates))
 
 

@@ -115,7 +115,16 @@ TABLES = {
     "audit.system_events": Rights(inserts=True),
     "audit.risk_events": Rights(reads=NOTHING, inserts=True),
 }
-FUNCTIONS = ("trading.bot_of_token(text)", "trading.execution_is_known(text,text)")
+FUNCTIONS = (
+    "trading.bot_of_token(text)",
+    "trading.execution_is_known(text,text)",
+    # Limits over all bots: a bot hears the sums that its order is judged by, and breaches are acted on in its name.
+    "trading.risk_usage(text,timestamp with time zone,text,numeric,numeric,boolean)",
+    "trading.risk_lock_all(text[])",
+    "trading.risk_enforce(text,timestamp with time zone)",
+    "trading.risk_refused(text,text,bigint,text,text,numeric,numeric,jsonb,timestamp with time zone)",
+    "trading.risk_is_watched(text)",
+)
 
 # Rights that stand in the catalog, on anything in our schemas.
 HELD = """

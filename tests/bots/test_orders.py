@@ -281,7 +281,9 @@ def test_limits_refuse_with_value_and_limit(bot: Bot) -> None:
     with pytest.raises(RiskRejected) as caught:
         ask(bot, "o1", "buy", "1", leverage="5")
 
+    # The fill found the loss and let the bot only reduce until tomorrow.
     assert caught.value.detail["reasons"] == [
+        {"rule": "control_state", "current": "REDUCING", "limit": "ACTIVE"},
         {"rule": "leverage_limit", "current": "5", "limit": "3"},
         {"rule": "position_limit", "current": "1", "limit": "1"},
         {"rule": "daily_loss_limit", "current": "0.1", "limit": "0.05"},

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from bots.models import Bot, ControlChange, ControlReceipt, ControlState, ExchangeAccount, Signal, Strategy
+from bots.models import (
+    Bot,
+    ControlChange,
+    ControlReceipt,
+    ControlState,
+    ExchangeAccount,
+    RiskGroup,
+    RiskLatch,
+    RiskLimit,
+    Signal,
+    Strategy,
+)
 from tests.factories.base import NOON, create, numbers
 
 
@@ -80,3 +91,37 @@ def SignalFactory(**columns: Any) -> Signal:  # noqa: N802
         **own_bot(columns),
     }
     return create(Signal, columns, defaults)
+
+
+def RiskLimitFactory(**columns: Any) -> RiskLimit:  # noqa: N802
+    """At most 1000 USDT in BTCUSDT over all demo bots."""
+    defaults = {
+        "kind": "gross_exposure",
+        "scope": "symbol",
+        "target": "BTCUSDT",
+        "deployment_mode": "demo",
+        "limit_value": Decimal(1000),
+        "currency": "USDT",
+        "reason": "Enough of it.",
+    }
+    return create(RiskLimit, columns, defaults)
+
+
+def RiskLatchFactory(**columns: Any) -> RiskLatch:  # noqa: N802
+    """Half size of a bot of its own, since noon."""
+    defaults = {"effect": "half_size", "started_at": NOON, "start_equity": 10000, "worst_loss_pct": "0.05"}
+    if "risk_limit" not in columns:
+        weekly = {"kind": "weekly_loss_limit", "scope": "bot", "target": f"bot_of_{next(numbers)}", "currency": ""}
+        defaults["risk_limit"] = RiskLimitFactory(**weekly, limit_value=Decimal("0.04"), action="half_size")
+    return create(RiskLatch, columns, defaults | own_bot(columns))
+
+
+def RiskGroupFactory(**columns: Any) -> RiskGroup:  # noqa: N802
+    """BTCUSDT and ETHUSDT, by 60 days."""
+    defaults = {
+        "name": f"GROUP{next(numbers)}",
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "least_correlation": Decimal("0.9"),
+        "days": 60,
+    }
+    return create(RiskGroup, columns, defaults)

@@ -13,6 +13,7 @@ from tradingdb.lib.db import SEARCH_PATH
 WITHOUT_POLICY = {
     "analytics.equity_snapshots": "our own five-minute readings; compressed, which row security forbids",
     "trading.unattributed_fills": "what accounts report of bots that are not known; people assign it",
+    "trading.risk_latches": "what breaches hold bots to; an order is judged by it within a function",
     "analytics.performance_metrics": "computed by jobs for people",
     "analytics.active_positions_summary": "a view of all bots, for people",
     "analytics.daily_performance_summary": "a view of all bots, for people",

@@ -44,7 +44,7 @@ MILLISECONDS = Unit(Kind.PLAIN, "milliseconds", "ms")
 DAYS = Unit(Kind.PLAIN, "days", "d")
 BYTES = Unit(Kind.PLAIN, "bytes", "B")
 FEE = Unit(Kind.PLAIN, "fee_currency of the row")
-RULE = Unit(Kind.PLAIN, "unit of the rule that was broken")
+RULE = Unit(Kind.PLAIN, "unit of the rule")
 PREDICTED = Unit(Kind.PLAIN, "unit of the prediction_type")
 
 # Columns whose name says something else on this one table.
@@ -52,6 +52,12 @@ EXACT = {
     ("riskevent", "threshold_pct"): PERCENT,
     ("riskevent", "current_value"): RULE,
     ("riskevent", "limit_value"): RULE,
+    ("risklimit", "threshold_pct"): PERCENT,
+    ("risklimit", "limit_value"): RULE,
+    ("risklimit", "least_gross"): Unit(Kind.PLAIN, "currency of the limit"),
+    ("risklatch", "size_cap"): QUOTE,
+    ("risklatch", "start_equity"): ACCOUNT,
+    ("riskgroup", "least_correlation"): Unit(Kind.PLAIN, "correlation, 0 to 1"),
     ("systemmetric", "cpu_usage"): PERCENT,
     ("systemmetric", "memory_usage"): PERCENT,
     ("systemmetric", "disk_usage"): PERCENT,

@@ -253,6 +253,17 @@ HEARTBEAT_DOWN_SECONDS = env.number(
     "HEARTBEAT_DOWN_SECONDS", 120, "heartbeat age at which a bot counts as down", least=1
 )
 
+# --- limits
+CORRELATION_DAYS = env.number(
+    "CORRELATION_DAYS", 60, "daily returns from which symbols that move together are worked out", least=20
+)
+CORRELATION_LEAST = (
+    env.number(
+        "CORRELATION_LEAST_PERCENT", 80, "correlation from which symbols count as one, in percent, either sign", least=1
+    )
+    / 100
+)
+
 # --- live
 LIVE_MAX_MESSAGES_PER_SECOND = env.number(
     "LIVE_MAX_MESSAGES_PER_SECOND", 60, "most messages a browser gets a second; changes are coalesced", least=1
@@ -280,6 +291,13 @@ CELERY_BEAT_SCHEDULER = "tradingdb.beat:SingleScheduler"
 CELERY_BEAT_SCHEDULE = {
     "mark positions": {"task": "bots.tasks.mark_positions", "schedule": 5.0, "options": {"expires": 5}},
     "repair live": {"task": "bots.tasks.repair_live", "schedule": 10.0, "options": {"expires": 10}},
+    "watch limits": {"task": "bots.tasks.watch_limits", "schedule": 10.0, "options": {"expires": 10}},
+    "watch portfolio": {"task": "analytics.tasks.watch_portfolio", "schedule": 30.0, "options": {"expires": 30}},
+    "refresh risk groups": {
+        "task": "analytics.tasks.refresh_risk_groups",
+        "schedule": crontab(hour="0", minute="20"),
+        "options": {"expires": 3600},
+    },
     "watch heartbeats": {"task": "bots.tasks.watch_heartbeats", "schedule": 10.0, "options": {"expires": 10}},
     "sweep invariants": {"task": "bots.tasks.sweep_invariants", "schedule": 60.0, "options": {"expires": 60}},
     "rebuild unsound": {"task": "bots.tasks.rebuild_unsound", "schedule": 15.0, "options": {"expires": 15}},
