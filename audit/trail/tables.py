@@ -64,7 +64,7 @@ FILL_FORM = (
 ORDER_FORM = (
     "id", "order_id", "bot_id", "symbol", "client_order_id", "order_type", "side", "intent", "quantity", "price",
     "stop_price", "leverage", "reduce_only", "is_paper_trade", "created_at", "received_at", "order_purpose", "strategy",
-    "signal_id", "order_metadata", "source", "config_version", "content_hash",
+    "signal_id", "order_metadata", "source", "config_version", "control_seq", "content_hash",
 )  # fmt: skip
 ORDER_DERIVED = (
     "exchange_order_id", "filled_quantity", "remaining_quantity", "filled_notional", "avg_fill_price", "status",
@@ -113,6 +113,9 @@ RECORDED: Mapping[str, Table] = {
                  "total_pnl"),
     ),
     "control_states": Whole(schema="trading", why="halts and releases"),
+    "control_changes": Whole(schema="trading", why="every halt and release there was", grows=True),
+    "risk_limits": Whole(schema="trading", why="limits of bots, and of all together"),
+    "risk_latches": Whole(schema="trading", why="pauses and half sizes"),
     "exchange_accounts": Whole(schema="trading", why="where money lies", ignores=("positions_reported_at",)),
     "strategies": Whole(
         schema="trading", why="what bots are told to do", ignores=("performance_metrics", "last_run_at")
@@ -145,7 +148,8 @@ RECORDED: Mapping[str, Table] = {
         ignores=("stored_body", "received_body", "received_count"),
     ),
     "trade_reviews": Whole(schema="trading", why="what people think of trades", grows=True),
-    "risk_events": Whole(schema="audit", why="broken limits, and who closed them", grows=True),
+    "risk_events": Whole(schema="audit", why="broken limits, and who closed them", grows=True,
+                         ignores=("last_seen_at", "seen_count")),
     "data_quality_cases": Whole(
         schema="analytics", why="who closed them", grows=True, ignores=("last_seen_at", "row_count", "details")
     ),
@@ -178,6 +182,8 @@ EXCUSED: Mapping[str, str] = {
     "risk_metrics": "computed from trades; invariants I23 to I26 watch them",
     "ml_models": "descriptions of models, no limit and no money",
     "model_predictions": "advice, no money",
+    "control_receipts": "which bot heard of which halt; bots move them all the time",
+    "risk_groups": "computed from prices each night",
     "view_refreshes": "when views were refreshed",
     "job_schedule_runs": "what ran; jobs write it",
     "saved_views": "how a person looks at lists",
