@@ -14,7 +14,7 @@ import psutil
 from bench.rows import BenchRow, emit
 
 RESULTS = Path(__file__).parent / "results"
-CASES = ("P1", "P2", "P3", "P8", "P14")
+CASES = ("P1", "P2", "P3", "P8", "P12", "P14")
 # Needs minutes to make its million rows, so it is measured only when asked for.
 LARGE_CASES = ("L1",)
 
@@ -54,13 +54,15 @@ def arguments() -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> Iterator[Callable[[], Iterator[BenchRow]]]:
     """Yield the measurements that were asked for."""
-    from bench import ledger, lists, live, row_security
+    from bench import growth, ledger, lists, live, row_security
 
     only = set(options.only)
     if only & set(ledger.CASES):
         yield lambda: ledger.run(only & set(ledger.CASES), quick=options.quick)
     if "P8" in only:
         yield live.run
+    if only & set(growth.CASES):
+        yield lambda: growth.run(quick=options.quick)
     if only & set(row_security.CASES):
         yield lambda: row_security.run(quick=options.quick)
     if only & set(lists.CASES):

@@ -1,4 +1,4 @@
-"""The plans of the write path: all that a bot sends, and which of its statements read a large table from end to end."""
+"""The plans of the write path: all that a bot sends, and which of its statements read a large table whole."""
 
 import json
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ class Old(NamedTuple):
 
     bot_id: str
     order_id: str
+    symbol: str
     executed_at: datetime
 
 
@@ -33,10 +34,10 @@ class Planned(NamedTuple):
     whole: list[str]
 
 
-def order(number: int, **told: Any) -> dict[str, Any]:
+def order(number: int, symbol: str, **told: Any) -> dict[str, Any]:
     """Return an order as a bot tells it."""
     return {
-        "order_id": f"new-{number}", "symbol": "BTCUSDT", "side": "buy", "order_type": "market", "quantity": "1"
+        "order_id": f"new-{number}", "symbol": symbol, "side": "buy", "order_type": "market", "quantity": "1"
     } | told  # fmt: skip
 
 
@@ -51,14 +52,14 @@ def fill(number: int, **told: Any) -> dict[str, Any]:
 def calls(old: Old) -> list[tuple[str, str, Any]]:
     """Return what a bot sends in an hour, the rare things too: repeats, late fills, flips, strays."""
     now, late = timezone.now(), (old.executed_at + timedelta(milliseconds=1)).isoformat()
-    signal = {"signal_id": "s1", "symbol": "BTCUSDT", "signal_type": "long", "price": "100", "strategy": "x"}
+    signal = {"signal_id": "s1", "symbol": old.symbol, "signal_type": "long", "price": "100", "strategy": "x"}
     balance = {
         "balance_id": "b1", "total_balance": "1", "available_balance": "1", "equity": "1", "timestamp": now.isoformat()
     }  # fmt: skip
     first = fill(1)
     event = {"event_id": "e1", "event_type": "START", "event_level": "INFO", "message": "m"}
     several = [
-        {"op": "order", "data": order(3, intent="report")},
+        {"op": "order", "data": order(3, old.symbol, intent="report")},
         {"op": "event", "data": event},
         *({"op": "fill", "data": fill(number, order_id="new-3")} for number in (31, 32, 33)),
     ]
@@ -66,10 +67,10 @@ def calls(old: Old) -> list[tuple[str, str, Any]]:
         ("POST", "/heartbeat", {"equity": "1000"}),
         ("POST", "/signals", signal),
         ("POST", "/signals", signal),
-        ("POST", "/risk/check", order(0)),
-        ("POST", "/orders", order(1, signal_id="s1")),
-        ("POST", "/orders", order(1, signal_id="s1")),
-        ("POST", "/orders", order(2, intent="report", side="sell", quantity="3")),
+        ("POST", "/risk/check", order(0, old.symbol)),
+        ("POST", "/orders", order(1, old.symbol, signal_id="s1")),
+        ("POST", "/orders", order(1, old.symbol, signal_id="s1")),
+        ("POST", "/orders", order(2, old.symbol, intent="report", side="sell", quantity="3")),
         ("PATCH", "/orders/new-2", {"status": "submitted", "exchange_order_id": "x2"}),
         ("POST", "/fills", first),
         ("POST", "/fills", first),

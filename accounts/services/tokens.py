@@ -4,19 +4,16 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import PersonalToken, User
 from audit.services.actions import Actor
 from tradingdb.lib import tokens
 from tradingdb.lib.errors import NotAuthenticated, NotFound, ValidationFailed
-from tradingdb.lib.retry import if_there_is_room
+from tradingdb.lib.token_use import note_use
 
 DEFAULT_DAYS = 90
 MAX_DAYS = 365
-# How often the last use is written.
-USE_INTERVAL = timedelta(minutes=1)
 
 
 class CreatedPersonalToken(NamedTuple):
@@ -70,10 +67,7 @@ def personal_token_authenticate(raw: str, *, now: datetime) -> User:
     assert row is not None
     if not row.user.is_active:
         raise NotAuthenticated(tokens.REFUSAL)
-    if row.last_used_at is None or row.last_used_at <= now - USE_INTERVAL:
-        due = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_INTERVAL)
-        used = PersonalToken.objects.filter(due, pk=row.pk)
-        if_there_is_room(lambda: used.update(last_used_at=now))
+    note_use(row, now)
     return row.user
 
 

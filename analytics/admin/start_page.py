@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import CharField, Func, Max, Min, QuerySet, Sum
+from django.db.models import CharField, Func, Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -16,7 +16,7 @@ from analytics.admin.risk_metrics import METRIC_COLUMNS
 from analytics.models import RiskMetrics
 from audit.models import InvariantRun, RiskEvent, SystemEvent
 from audit.services.invariant_runs import ledger_state
-from bots.admin.sidebar import bounded_count, open_cases, open_conflicts, open_inbox
+from bots.admin.sidebar import MOST, bounded_count, open_cases, open_conflicts, open_inbox
 from bots.choices import BotStatus, ParkedState
 from bots.models import (
     Bot,
@@ -108,12 +108,12 @@ def waiting_tiles(now: datetime) -> list[dict[str, Any]]:
 
 def waiting_tile(name: str, rows: QuerySet[Any], url: str, since: str, now: datetime) -> dict[str, Any]:
     """Return a tile of things that wait: how many, and how long the oldest has."""
-    count = bounded_count(rows)
-    if not count:
+    # One question for both; how many beyond 99 is no help.
+    waiting = list(rows.order_by(since).values_list(since, flat=True)[: MOST + 1])
+    if not waiting:
         return tile(name, "0", url)
-    oldest = rows.order_by().aggregate(oldest=Min(since))["oldest"]
-    note = f"the oldest since {display.age(now - oldest)}" if oldest is not None else ""
-    return tile(name, display.badge(count, tone="bad"), url, note)
+    count = f"{MOST}+" if len(waiting) > MOST else str(len(waiting))
+    return tile(name, display.badge(count, tone="bad"), url, f"the oldest for {display.age(now - waiting[0])}")
 
 
 def pnl_tiles(bots: Sequence[Bot], earned: Earned) -> list[dict[str, Any]]:

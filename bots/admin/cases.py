@@ -1,5 +1,6 @@
 """Reconciliation cases: what the fills say beside what was told, and the buttons to look into one and to close it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -12,14 +13,54 @@ from django.utils.safestring import SafeString
 from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin
 from bots.choices import CaseKind, CaseStatus, InboxStatus
-from bots.models import Bot, Order, Position, ReconciliationCase, UnattributedFill
+from bots.models import (
+    AccountBalance,
+    Bot,
+    Fill,
+    Order,
+    Position,
+    ReconciliationCase,
+    Trade,
+    UnattributedFill,
+)
 from bots.services.cases import case_update
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, DropdownFilter, RelatedFilter
 from tradingdb.lib.asking import asking
 from tradingdb.lib.sections import Section, table
 
-SIDES = ("The fills say", "Told")
+SIDES = {CaseKind.POSITION_MISMATCH: ("The fills say", "Told")}
+OTHER_SIDES = ("Expected", "Told")
+
+
+COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
+    Order: ("order_id", "status", "side", "quantity", "filled_quantity", "avg_fill_price", "created_at"),
+    Fill: ("fill_id", "executed_at", "side", "quantity", "price", "order_id", "position_id", "flags"),
+    Trade: ("trade_id", "side", "quantity", "entry_price", "exit_price", "pnl_usd", "exit_time"),
+    Position: ("position_id", "bot", "side", "status", "size", "avg_entry_price", "realized_pnl", "opened_at"),
+    AccountBalance: ("timestamp", "total_balance", "available_balance", "locked_balance", "equity", "flags"),
+}
+BALANCES_BACK = timedelta(days=7)
+
+
+def subjects_of(case: ReconciliationCase) -> dict[str, models.QuerySet[Any]]:
+    """Return the rows that a case about one bot speaks of, by their title."""
+    mine, named = {"bot_id": case.bot_id}, case.subject_id
+    if case.kind in (CaseKind.OVERFILL, CaseKind.FILL_AFTER_TERMINAL):
+        fills = Fill.objects.filter(**mine, order_id=named).order_by("executed_at", "fill_id")
+        return {"Order": Order.objects.filter(**mine, order_id=named), "Its fills": fills}
+    if case.kind == CaseKind.NEGATIVE_BALANCE:
+        told = AccountBalance.objects.filter(**mine, timestamp__gte=case.opened_at - BALANCES_BACK)
+        return {"Newest balances": told.order_by("-timestamp")[:10]}
+    if case.kind == CaseKind.LEDGER_MISMATCH:
+        positions = Position.objects.filter(**mine, symbol=case.symbol).order_by("-opened_at")[:10]
+        return {f"Positions in {case.symbol}": positions}
+    of_subject = {
+        "Fill": Fill.objects.filter(**mine, fill_id=named),
+        "Order": Order.objects.filter(**mine, order_id=named),
+        "Trade": Trade.objects.filter(**mine, trade_id=named),
+    }
+    return {title: rows for title, rows in of_subject.items() if named}
 
 
 class CloseForm(forms.Form):
@@ -94,7 +135,9 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
 
     @admin.display(description="Difference")
     def bodies(self, case: ReconciliationCase) -> SafeString:
-        return display.side_by_side(case.expected, case.reported, titles=SIDES)
+        # What stands on one side alone explains, it does not differ: when it was told, what waits in the inbox.
+        titles = SIDES.get(CaseKind(case.kind), OTHER_SIDES)
+        return display.side_by_side(case.expected, case.reported, titles=titles, absent_differs=False)
 
     def is_offered(self, name: str, row: ReconciliationCase) -> bool:
         states = {"investigate": (CaseStatus.OPEN,), "close": (CaseStatus.OPEN, CaseStatus.INVESTIGATING),
@@ -108,37 +151,39 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
         case_update(case_id=row.pk, changes=changes, actor=Actor(request.user, request))
         return "The case is yours."
 
-    @asking(label="Close", permission="intervene", icon="task_alt", form_class=CloseForm)
+    @asking(label="Close the case", permission="intervene", icon="task_alt", form_class=CloseForm)
     def close(self, request: HttpRequest, row: ReconciliationCase, data: dict[str, Any]) -> str:
         """The case is kept with cause and resolution. No figure changes: what is wrong in the ledger is put right by
         facts."""
         case_update(case_id=row.pk, changes={"status": CaseStatus.RESOLVED, **data}, actor=Actor(request.user, request))
         return "The case is closed."
 
-    @asking(label="Open again", permission="intervene", icon="undo", form_class=forms.Form)
+    @asking(label="Open the case again", permission="intervene", icon="undo", form_class=forms.Form)
     def reopen(self, request: HttpRequest, row: ReconciliationCase, data: dict[str, Any]) -> str:
         """The case counts as open again; its cause and resolution stay to be read."""
         case_update(case_id=row.pk, changes={"status": CaseStatus.OPEN}, actor=Actor(request.user, request))
         return "The case is open again."
 
     def sections(self, request: HttpRequest, row: ReconciliationCase) -> list[Section]:
-        subject = {"bot_id": row.bot_id}
-        if row.kind in (CaseKind.OVERFILL, CaseKind.FILL_AFTER_TERMINAL):
-            orders = Order.objects.filter(**subject, order_id=row.subject_id)
-            columns = ("order_id", "status", "side", "quantity", "filled_quantity", "avg_fill_price", "created_at")
-            return [table(self.admin_site, "Order", orders, columns)]
         if row.kind == CaseKind.POSITION_MISMATCH:
             return self._positions(row)
         if row.kind == CaseKind.UNATTRIBUTED:
             return [self._inbox(row)]
-        return []
+        return [
+            self._rows(title, rows)
+            for title, rows in subjects_of(row).items()
+            if row.kind in (CaseKind.OVERFILL, CaseKind.FILL_AFTER_TERMINAL) or rows.exists()
+        ]
+
+    def _rows(self, title: str, rows: models.QuerySet[Any]) -> Section:
+        return table(self.admin_site, title, rows, COLUMNS[rows.model], empty="It has not been reported.")
 
     def _positions(self, row: ReconciliationCase) -> list[Section]:
         """All bots of the account count, and what waits in its inbox may be the difference."""
         bots = Bot.objects.filter(account=row.account_id) if row.account_id else Bot.objects.filter(bot_id=row.bot_id)
         positions = Position.objects.filter(bot__in=bots, symbol=row.symbol).order_by("-opened_at")[:10]
-        columns = ("position_id", "bot", "side", "status", "size", "avg_entry_price", "realized_pnl", "opened_at")
-        return [table(self.admin_site, f"Positions in {row.symbol}", positions, columns), self._inbox(row)]
+        title = f"Positions in {row.symbol}"
+        return [table(self.admin_site, title, positions, COLUMNS[Position]), self._inbox(row)]
 
     def _inbox(self, row: ReconciliationCase) -> Section:
         fills = UnattributedFill.objects.filter(account=row.account_id, symbol=row.symbol, status=InboxStatus.OPEN)

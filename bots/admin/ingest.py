@@ -5,13 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit.services.actions import Actor
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin, reference
-from bots.choices import ConflictDecision, ConflictStatus
+from bots.choices import ConflictDecision, ConflictStatus, OrderStatus
 from bots.models import IngestConflict, IngestKey, ParkedFact
-from bots.selectors.conflicts import stored_body
+from bots.selectors.conflicts import is_twin, stored_body
 from bots.services.conflict_desk import conflict_decide
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter
@@ -29,15 +30,19 @@ class ResolveForm(forms.Form):
     )
 
 
-def told_of(row: IngestConflict) -> dict[str, Any]:
-    """Return the stored body in the fields a bot tells, with null for what it did not."""
-    received = row.received_body
+def both_bodies(row: IngestConflict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the stored body in the fields a bot tells, with null for what it did not, and the received one."""
+    received = dict(row.received_body)
     stored = stored_body(bot_id=row.bot_id, kind=row.kind, kept=row.stored_body)
     kept = {name: stored.get(name) for name, value in received.items() if name in stored or value is None}
+    if row.kind == "order" and "reported_status" in stored:
+        # Its status follows from fills as well; to be pending is what an order is told to be that is told nothing.
+        told = stored["reported_status"]
+        kept["status"] = None if told == OrderStatus.PENDING and received.get("status") is None else told
     # An execution under two ids: which fill of which bot it is stored as is the very question.
     if row.kind == "fill" and stored.get("bot_id", row.bot_id) != row.bot_id:
-        kept["bot_id"] = stored["bot_id"]
-    return kept
+        kept["bot_id"], received["bot_id"] = stored["bot_id"], row.bot_id
+    return kept, received
 
 
 @admin.register(IngestConflict)
@@ -81,16 +86,23 @@ class IngestConflictAdmin(BotLedgerAdmin):
 
     @admin.display(description="Fact")
     def subject(self, row: IngestConflict) -> SafeString:
-        return reference(row.kind, row.bot_id, row.natural_id) if row.kind in LINKED else display.text(row.natural_id)
+        if row.kind not in LINKED:
+            return display.text(row.natural_id)
+        if not is_twin(row.kind, row.natural_id, row.stored_body):
+            return reference(row.kind, row.bot_id, row.natural_id)
+        # Nothing is stored under this id: the execution is, as another fill.
+        stored = stored_body(bot_id=row.bot_id, kind=row.kind, kept=row.stored_body)
+        known_as = reference("fill", stored.get("bot_id", row.bot_id), stored.get("fill_id"))
+        return format_html("{}, an execution that is stored as {}", row.natural_id, known_as)
 
     @admin.display(description="Differs in")
     def differs_in(self, row: IngestConflict) -> SafeString:
-        return display.text(", ".join(display.differences(told_of(row), row.received_body)))
+        return display.text(", ".join(display.differences(*both_bodies(row))))
 
     @admin.display(description="Bodies")
     def bodies(self, row: IngestConflict) -> SafeString:
         """Field by field, as far as a bot tells them: what we derive is no difference."""
-        return display.side_by_side(told_of(row), row.received_body, titles=SIDES, with_difference=True)
+        return display.side_by_side(*both_bodies(row), titles=SIDES, with_difference=True)
 
     @admin.display(description="Decision")
     def show_decision(self, row: IngestConflict) -> SafeString:
@@ -107,6 +119,9 @@ class IngestConflictAdmin(BotLedgerAdmin):
         return display.text(row.resolved_by)
 
     def is_offered(self, name: str, row: IngestConflict) -> bool:
+        # One execution cannot be two fills.
+        if name == "keep_both" and is_twin(row.kind, row.natural_id, row.stored_body):
+            return False
         return row.status == ConflictStatus.OPEN
 
     @asking(label="Ours is right", permission="intervene", icon="gavel", form_class=ResolveForm)

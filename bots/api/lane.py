@@ -187,7 +187,8 @@ async def read_input(call: Call, headers: Mapping[str, str], receive: Receive) -
     if length.isdigit():
         check_size(int(length), call.limit)
     try:
-        raw = await asyncio.wait_for(read_body(receive, call.limit), BODY_SECONDS)
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await read_body(receive, call.limit)
     except TimeoutError as e:
         raise BodyTimeout("The body did not arrive in time.") from e
     return validated(call.model, parse(raw, limit=call.limit))

@@ -122,7 +122,8 @@ def read_operation(operation: inputs.OperationIn) -> Operation:
     make = PLANS[operation.op]
     order_id = data.order_id if operation.op in ("fill", "order_update") else None
     symbol = data.symbol if operation.op == "order" else None
-    return Operation(operation.op, name, partial(make, data), symbol=symbol, order_id=order_id)
+    fill = data.to_domain() if operation.op == "fill" and data.order is None else None
+    return Operation(operation.op, name, partial(make, data), symbol=symbol, order_id=order_id, fill=fill)
 
 
 def _run_fill(data: inputs.FillIn, bot: BotContext) -> Plan[Outcome]:

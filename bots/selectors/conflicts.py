@@ -49,3 +49,8 @@ def _is_hidden(kept: Mapping[str, Any]) -> bool:
 def stored_body(*, bot_id: str, kind: str, kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored body of one conflict; `kept` is what was kept with it."""
     return stored_bodies([{"bot_id": bot_id, "kind": kind, "stored_body": kept}])[0]
+
+
+def is_twin(kind: str, natural_id: str, stored: Mapping[str, Any]) -> bool:
+    """Whether both bodies are one execution, told under two fill ids."""
+    return kind == FactKind.FILL and (_is_hidden(stored) or stored.get("fill_id", natural_id) != natural_id)

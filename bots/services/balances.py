@@ -1,5 +1,6 @@
 """Balances, and the cash flows that come with deposits and withdrawals."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -8,9 +9,9 @@ from bots.choices import CaseKind, FactKind, SnapshotType
 from bots.ledger.content import content_hash
 from bots.ledger.facts import NewBalance
 from bots.ledger.fold import EXACT
-from bots.ledger.shapes import BALANCE, plain, shape
+from bots.ledger.shapes import BALANCE, plain, shape, stamp
 from bots.live.publish import LiveUpdate
-from bots.services.breaches import open_case
+from bots.services.breaches import open_case, restricted, restriction
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.plan import Last, Outcome, Plan, Sql, insert
@@ -33,8 +34,8 @@ MOVEMENTS = {SnapshotType.DEPOSIT: 1, SnapshotType.WITHDRAWAL: -1}
 
 
 def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
-    """Store one balance; a deposit or withdrawal is a cash flow as well. Below zero, or older than one we
-    have, it is stored and flagged."""
+    """Store one balance; a deposit or withdrawal is a cash flow as well. Below zero, or older than one we have, it is
+    stored and flagged; below zero now, the bot may only reduce."""
     digest = content_hash(balance.body)
     at = balance.timestamp
     key = {"bot_id": bot.bot_id, "kind": FactKind.BALANCE, "natural_id": balance.balance_id}
@@ -57,18 +58,31 @@ def record_balance(bot: BotContext, balance: NewBalance) -> Plan[Outcome]:
         flow: dict[str, Any] = {"bot_id": bot.bot_id, "cash_flow_id": balance.balance_id, "kind": balance.snapshot_type}
         flow |= {"amount": balance.amount * sign, "currency": bot.currency, "occurred_at": at, "source": balance.source}
         statements.append(insert("cash_flows", flow, suffix=""))
-    if "negative_balance" in flags:
-        reported = {"total_balance": plain(balance.total_balance), "equity": plain(balance.equity)}
-        kind = CaseKind.NEGATIVE_BALANCE
-        statements.append(
-            open_case(
-                bot, kind, symbol="", subject_id="", expected={"equity": "0"}, reported=reported, now=timezone.now()
-            )
-        )
+    now, reason = timezone.now(), f"Balance {balance.balance_id} is below zero: {_parts(balance)}."
+    is_below = "negative_balance" in flags
+    if is_below:
+        statements += [_case(bot, balance, now), *([] if newer else [restriction(bot, reason, now)])]
     rows = yield Last(statements)
     body = shape(rows[0][0], BALANCE)
-    updates = tuple(LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1])
-    return Outcome(201, body, updates=updates)
+    updates = [LiveUpdate(kind="bot", bot_id=bot.bot_id, symbol="", data=_bot_data(row, body)) for row in rows[1]]
+    if is_below and not newer:
+        updates += restricted(bot, rows[-1], reason, now)
+    return Outcome(201, body, updates=tuple(updates))
+
+
+def _parts(balance: NewBalance) -> str:
+    names = ("total_balance", "available_balance", "locked_balance", "equity")
+    parts = {name: getattr(balance, name) for name in names}
+    return ", ".join(f"{name.removesuffix('_balance')} {plain(value)}" for name, value in parts.items() if value < 0)
+
+
+def _case(bot: BotContext, balance: NewBalance, now: datetime) -> Sql:
+    names = ("total_balance", "available_balance", "equity")
+    reported = {name: plain(getattr(balance, name)) for name in names}
+    return open_case(
+        bot, CaseKind.NEGATIVE_BALANCE, symbol="", subject_id="", expected={"equity": "0"}, now=now,
+        reported=reported | {"balance_id": balance.balance_id, "timestamp": stamp(balance.timestamp)},
+    )  # fmt: skip
 
 
 FIELDS = (

@@ -8,7 +8,9 @@ import psycopg
 from django.db import Error as DjangoDatabaseError
 
 from bots.choices import FactKind
+from bots.ledger.facts import NewFill
 from bots.services.context import BotContext
+from bots.services.fill_runs import is_run, record_run
 from bots.services.locks import lock_admission, lock_many
 from bots.services.plan import Last, Outcome, Plan, Sql, TryAgain, within
 from tradingdb.lib.errors import DomainError
@@ -39,10 +41,15 @@ class Operation:
     error: DomainError | None = None
     symbol: str | None = None
     order_id: str | None = None
+    # A fill that brings no order along: several of one order are told together.
+    fill: NewFill | None = None
 
 
 Ends = dict[int, Outcome | DomainError]
-Running = dict[int, tuple[Plan[Outcome], Sequence[Sql]]]
+# The numbers of the operations that a plan is for: one, or those of a run of fills.
+Numbers = tuple[int, ...]
+Many = Plan[list[Outcome | DomainError]]
+Running = dict[Numbers, tuple[Many, Sequence[Sql]]]
 
 
 @dataclass(slots=True)
@@ -94,15 +101,15 @@ class Batch:
 
     def _together(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
         """Step operations side by side: the statements of all travel in one round trip."""
-        running: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
+        running: Running = {}
         for number in numbers:
-            self._begin(bot, number, running, ends)
+            self._begin(bot, (number,), running, ends)
         while running:
             rows = yield [statement for _, step in running.values() for statement in step]
             at, going = 0, running
             running = {}
-            for number, (plan, step) in going.items():
-                _advance(number, plan, rows[at : at + len(step)], running, ends)
+            for own, (plan, step) in going.items():
+                _advance(own, plan, rows[at : at + len(step)], running, ends)
                 at += len(step)
 
     def _overlapping(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
@@ -110,32 +117,48 @@ class Batch:
 
         The database executes them in that order, so the next one sees what the one before it wrote.
         """
-        last: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
-        for number in numbers:
-            running: dict[int, tuple[Plan[Outcome], Sequence[Sql]]] = {}
-            self._begin(bot, number, running, ends)
+        last: Running = {}
+        for own in self._runs(numbers):
+            running: Running = {}
+            self._begin(bot, own, running, ends)
             while running:
-                plan, step = running.pop(number)
+                plan, step = running.pop(own)
                 if isinstance(step, Last) and not last:
-                    last[number] = (plan, step)
+                    last[own] = (plan, step)
                     break
                 before = [statement for _, queued in last.values() for statement in queued]
                 rows = yield [*before, *step]
-                for queued_number, (queued_plan, _) in last.items():
-                    _advance(queued_number, queued_plan, rows[: len(before)], running, ends)
+                for queued_own, (queued_plan, _) in last.items():
+                    _advance(queued_own, queued_plan, rows[: len(before)], running, ends)
                 last = {}
-                _advance(number, plan, rows[len(before) :], running, ends)
-        for number, (plan, step) in last.items():
+                _advance(own, plan, rows[len(before) :], running, ends)
+        for own, (plan, step) in last.items():
             rows = yield list(step)
-            _advance(number, plan, rows, {}, ends)
+            _advance(own, plan, rows, {}, ends)
 
-    def _begin(self, bot: BotContext, number: int, running: Running, ends: Ends) -> None:
-        operation = self.operations[number]
-        if operation.make is None:
-            assert operation.error is not None
-            ends[number] = operation.error
+    def _runs(self, numbers: Sequence[int]) -> list[Numbers]:
+        """Return the operations one by one, fills that follow each other and can be a run together."""
+        runs: list[Numbers] = []
+        for number in numbers:
+            fill = self.operations[number].fill
+            before = [self.operations[other].fill for other in runs[-1]] if runs and fill else []
+            if before and is_run([one for one in (*before, fill) if one is not None]) and before[0] is not None:
+                runs[-1] += (number,)
+            else:
+                runs.append((number,))
+        return runs
+
+    def _begin(self, bot: BotContext, numbers: Numbers, running: Running, ends: Ends) -> None:
+        operations = [self.operations[number] for number in numbers]
+        fills = [operation.fill for operation in operations if operation.fill is not None]
+        if len(fills) > 1:
+            _advance(numbers, record_run(bot, fills), None, running, ends)
+        elif (make := operations[0].make) is not None:
+            _advance(numbers, _alone(make(bot)), None, running, ends)
         else:
-            _advance(number, operation.make(bot), None, running, ends)
+            error = operations[0].error
+            assert error is not None
+            ends[numbers[0]] = error
 
     def _within_savepoint(self, bot: BotContext, operation: Operation) -> Plan[Outcome | DomainError]:
         if operation.make is None:
@@ -156,14 +179,18 @@ class Batch:
         return outcome
 
 
-def _advance(number: int, plan: Plan[Outcome], rows: Any, running: Running, ends: Ends) -> None:
+def _alone(plan: Plan[Outcome]) -> Many:
+    return [(yield from plan)]
+
+
+def _advance(numbers: Numbers, plan: Many, rows: Any, running: Running, ends: Ends) -> None:
     """Give a plan its rows: it goes on with its next step, or it ends."""
     try:
-        running[number] = (plan, plan.send(rows))
+        running[numbers] = (plan, plan.send(rows))
     except StopIteration as stop:
-        ends[number] = stop.value
+        ends.update(zip(numbers, stop.value, strict=True))
     except DomainError as e:
-        ends[number] = e
+        ends.update(dict.fromkeys(numbers, e))
 
 
 class NotStored(DomainError):

@@ -1,6 +1,6 @@
 """What follows when a fact breaks a rule: it is stored all the same, a case is opened, the bot is restricted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from bots.choices import CaseKind, ControlLevel, ControlScope
 from bots.ledger.shapes import plain, stamp
 from bots.live.publish import LiveUpdate
 from bots.services.context import AccountContext, BotContext
-from bots.services.plan import Plan, Sql, insert, param
+from bots.services.plan import Plan, Row, Sql, insert, param
 
 OPEN_CASE = """
     INSERT INTO reconciliation_cases
@@ -53,6 +53,22 @@ def open_case(
     )
 
 
+def restriction(bot: BotContext, reason: str, now: datetime) -> Sql:
+    """Let a bot only reduce from now on, unless it is restricted already."""
+    return Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now})
+
+
+def restricted(bot: BotContext, changed: Sequence[Row], reason: str, now: datetime) -> list[LiveUpdate]:
+    """Return what the live layer hears of a restriction, given the rows it returned."""
+    if not changed:
+        return []
+    data = {
+        "scope": str(ControlScope.BOT), "target": bot.bot_id, "state": str(ControlLevel.REDUCING), "reason": reason,
+        "since": stamp(now), "version": changed[0]["version"],
+    }  # fmt: skip
+    return [LiveUpdate(kind="halt", bot_id=bot.bot_id, symbol="", data=data)]
+
+
 def breach(
     bot: BotContext, kind: CaseKind, *, symbol: str, subject_id: str, current: Decimal, limit: Decimal, now: datetime
 ) -> Plan[list[LiveUpdate]]:
@@ -69,15 +85,5 @@ def breach(
         "bot_id": bot.bot_id, "symbol": symbol, "order_id": subject_id, "risk_type": "overfill", "event_time": now,
         "current_value": current, "limit_value": limit, "action_taken": "new_trades_blocked",
     }  # fmt: skip
-    _, _, changed = yield [
-        case,
-        insert("risk_events", event, suffix=""),
-        Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now}),
-    ]
-    if not changed:
-        return []
-    data = {
-        "scope": str(ControlScope.BOT), "target": bot.bot_id, "state": str(ControlLevel.REDUCING), "reason": reason,
-        "since": stamp(now), "version": changed[0]["version"],
-    }  # fmt: skip
-    return [LiveUpdate(kind="halt", bot_id=bot.bot_id, symbol="", data=data)]
+    _, _, changed = yield [case, insert("risk_events", event, suffix=""), restriction(bot, reason, now)]
+    return restricted(bot, changed, reason, now)

@@ -9,7 +9,7 @@ from audit.services.actions import Actor
 from bots.choices import CaseKind, ConflictDecision, ConflictStatus, FactKind, OrderIntent
 from bots.ledger.bodies import fact_from
 from bots.ledger.facts import NewBalance, NewEvent, NewFill, NewOrder, NewSignal
-from bots.selectors.conflicts import stored_body
+from bots.selectors.conflicts import is_twin, stored_body
 from bots.services.balances import record_balance
 from bots.services.breaches import open_case
 from bots.services.context import BotContext, bot_context
@@ -74,7 +74,7 @@ def _correct(bot: BotContext, row: Row, resolution: str) -> Plan[Outcome]:
         return Outcome(200, {})
     details = {"conflict": str(row["id"])}
     received = fact_from(NewFill, row["received_body"], source=SOURCE)
-    if _is_twin(row):
+    if is_twin(row["kind"], row["natural_id"], row["stored_body"]):
         return (yield from _replace(bot, row, received, Correction(
             fill_id=row["stored_body"]["fill_id"], right=None, reason=resolution, details=details
         )))  # fmt: skip
@@ -83,12 +83,6 @@ def _correct(bot: BotContext, row: Row, resolution: str) -> Plan[Outcome]:
         bot, Correction(fill_id=row["natural_id"], right=right, reason=resolution, details=details)
     )
     return Outcome(200, {"stored_as": done.body["fills"][-1]["fill_id"]}, updates=done.updates)
-
-
-def _is_twin(row: Row) -> bool:
-    """Whether both bodies are one execution, told under two fill ids."""
-    stored_as: str = row["stored_body"].get("fill_id", row["natural_id"])
-    return bool(row["kind"] == FactKind.FILL and stored_as != row["natural_id"])
 
 
 def _replace(bot: BotContext, row: Row, received: NewFill, correction: Correction) -> Plan[Outcome]:
@@ -102,7 +96,7 @@ def _replace(bot: BotContext, row: Row, received: NewFill, correction: Correctio
 
 def _store_both(bot: BotContext, row: Row) -> Plan[Outcome]:
     """Store the received content under an id of its own, as the bot would have."""
-    if _is_twin(row):
+    if is_twin(row["kind"], row["natural_id"], row["stored_body"]):
         raise ValidationFailed("One execution cannot be two fills: decide which one is right.")
     kind = FactKind(row["kind"])
     if kind not in ID_OF:

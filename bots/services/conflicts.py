@@ -8,6 +8,7 @@ from bots.ledger.content import content_hash
 from bots.services.context import BotContext
 from bots.services.plan import Outcome, Plan, insert
 from tradingdb.lib.errors import Conflict
+from tradingdb.lib.http import current_request_id
 
 COUNT_AGAIN = """
     ON CONFLICT (bot_id, kind, natural_id, received_hash)
@@ -30,6 +31,7 @@ def conflict(
                 "stored_body": stored,
                 "received_body": received,
                 "received_hash": content_hash(received),
+                "request_id": current_request_id(),
             },
             suffix=COUNT_AGAIN,
         )

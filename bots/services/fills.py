@@ -16,11 +16,8 @@ from bots.ledger.fold import (
     Execution,
     PositionState,
     apply,
-    position_id_of,
     quotient,
-    trade_id_of,
 )
-from bots.ledger.orders import lacks_fills, status_of
 from bots.ledger.shapes import FILL, ORDER, POSITION, shape, trade_shape
 from bots.ledger.sound import broken_by_fill, broken_by_order
 from bots.ledger.symbols import split_symbol
@@ -29,27 +26,13 @@ from bots.services import ledger_store as store
 from bots.services.breaches import breach
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
+from bots.services.fill_orders import order_news, order_update, order_values, signal_executed
 from bots.services.locks import lock_order, lock_symbol_of_order
-from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update
+from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert
 from bots.services.refold import refold
 from bots.services.unsound import unsound_mark
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.FAILED, OrderStatus.DEACTIVATED)
-# Flags that are the order's as well; the others speak of the fill alone.
-ORDER_FLAGS = {"overfill", "after_order_ended"}
-ORDER_KEY = "bot_id = %(k_bot)s AND order_id = %(k_id)s"
-# The newest of its executions, whatever order they arrive in.
-FILLED_AT = """filled_at = (
-    SELECT max(f.executed_at) FROM fills f WHERE f.bot_id = %(k_bot)s AND f.order_id = %(k_id)s
-)"""
-SIGNAL_EXECUTED = """
-    UPDATE signals s SET executed = true, execution_order_id = %(order)s::varchar,
-        execution_time = least(coalesce(s.execution_time, %(at)s::timestamptz), %(at)s::timestamptz),
-        execution_trade_id = (
-            SELECT o.trade_id FROM orders o WHERE o.bot_id = s.bot_id AND o.order_id = %(order)s::varchar
-        )
-    WHERE s.bot_id = %(bot)s AND s.signal_id = %(signal)s
-"""
 FILL_ROW = "SELECT * FROM fills WHERE bot_id = %(bot)s AND fill_id = %(id)s"
 AFTER = """
     SELECT o.*, f.position_id AS touched, f.opened_position_id AS opened
@@ -72,15 +55,7 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
     """
     now = timezone.now()
     digest = content_hash(fill.body)
-    keys = {
-        "bot": bot.bot_id,
-        "order": fill.order_id,
-        "fill": fill.fill_id,
-        "account": bot.account_id,
-        "execution": fill.exchange_trade_id,
-        "exchange": bot.exchange,
-    }
-    load = Sql(store.LOAD, keys)
+    load = Sql(store.LOAD, load_keys(bot, fill))
     _, (row,) = yield [lock_symbol_of_order(bot.bot_id, fill.order_id), load]
     seen = yield from seen_before(bot, fill, digest, row)
     if seen is not None:
@@ -93,6 +68,18 @@ def record_fill(bot: BotContext, fill: NewFill) -> Plan[Outcome]:
         yield [park(bot, FactKind.FILL, fill.fill_id, fill.order_id, body=fill.body, digest=digest, source=fill.source)]
         return Outcome(202, parked_body(fill))
     return (yield from apply_fill(bot, fill, row, digest=digest, now=now))
+
+
+def load_keys(bot: BotContext, fill: NewFill) -> dict[str, Any]:
+    """Return what LOAD is asked with for a fill."""
+    return {
+        "bot": bot.bot_id,
+        "order": fill.order_id,
+        "fill": fill.fill_id,
+        "account": bot.account_id,
+        "execution": fill.exchange_trade_id,
+        "exchange": bot.exchange,
+    }
 
 
 def parked_body(fill: NewFill) -> dict[str, Any]:
@@ -156,26 +143,23 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
     rate = yield from _fee_rate(bot, fill, symbol)
     fee = EXACT.multiply(fill.fee, rate) if fill.fee is not None and rate is not None else Decimal(0)
     execution = Execution(fill.fill_id, fill.executed_at, row["side"], fill.price, fill.quantity, fee)
-    flags = _flags(fill, row, rate)
+    flags = flags_of(fill, row, rate)
     newest = row["newest_at"] is None or execution.key > (row["newest_at"], row["newest_id"])
     state = store.position_from(row)
     effects = [apply(state, execution)] if newest else []
     derived = store.derived_columns(bot.bot_id, symbol, effects[0]) if newest else {}
-    broken = _broken(row, state, effects)
+    broken = broken_by(row, state, effects)
     flags += ["unsound"] if broken else []
-    statements = [
-        insert(
-            "fills",
-            _fill_values(bot, fill, row, digest) | derived | {"fee_rate": rate, "fee_quote": fee, "flags": flags},
-        ),
-        _order_update(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None),
-    ]
+    order = order_values(bot, fill, row, fee=fee, flags=flags, now=now, effect=effects[0] if newest else None)
+    stored = fill_values(bot, fill, row, digest) | derived | {"fee_rate": rate, "fee_quote": fee, "flags": flags}
+    statements = [insert("fills", stored), order_update(bot, fill.order_id, order)]
+    news = [*order_news(bot, fill, row, order["status"]), *signal_executed(bot, fill, row)]
     gone: list[Row] = []
     if newest:
-        writes = [*statements, *_write_newest(bot, row, effects[0], now), *_order_news(bot, fill, row)]
+        writes = [*statements, *_write_newest(bot, row, effects[0], now), *news]
         rows = yield writes if flags else Last(writes)
     else:
-        rows = yield [*statements, *_order_news(bot, fill, row)]
+        rows = yield [*statements, *news]
         refolded = yield from refold(bot, symbol, since=execution.key, now=now)
         rows += refolded.rows
         gone = refolded.gone
@@ -187,12 +171,12 @@ def apply_fill(bot: BotContext, fill: NewFill, row: Row, *, digest: bytes, now: 
         updates += yield from unsound_mark(bot, symbol=symbol, fill_id=fill.fill_id, broken=broken, now=now)
     if not newest:
         # The fill's own row was derived after it was inserted.
-        stored = yield from stored_fill(bot, fill.fill_id, replayed=False)
-        body = stored.body
+        body = (yield from stored_fill(bot, fill.fill_id, replayed=False)).body
     return Outcome(201, body, updates=tuple(updates))
 
 
-def _fill_values(bot: BotContext, fill: NewFill, row: Row, digest: bytes) -> dict[str, Any]:
+def fill_values(bot: BotContext, fill: NewFill, row: Row, digest: bytes) -> dict[str, Any]:
+    """Return what was told of a fill, and of whom, as columns."""
     return {
         "bot_id": bot.bot_id,
         "account_id": bot.account_id,
@@ -213,7 +197,8 @@ def _fill_values(bot: BotContext, fill: NewFill, row: Row, digest: bytes) -> dic
     }
 
 
-def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
+def flags_of(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
+    """Return what is wrong with a fill that is stored all the same."""
     flags = []
     if EXACT.add(row["filled_quantity"], fill.quantity) > row["quantity"]:
         flags.append("overfill")
@@ -228,7 +213,7 @@ def _flags(fill: NewFill, row: Row, rate: Decimal | None) -> list[str]:
     return flags
 
 
-def _broken(row: Row, state: PositionState | None, effects: list[Effect]) -> list[str]:
+def broken_by(row: Row, state: PositionState | None, effects: list[Effect]) -> list[str]:
     """Return the invariants that the rows break with which, or into which, the fill is written (docs/adr/0009)."""
     broken = broken_by_order(
         status=row["status"], reported=row["reported_status"], filled=row["filled_quantity"],
@@ -244,13 +229,20 @@ def _after(moment: datetime, other: datetime | None) -> bool:
     return other is not None and moment > other
 
 
-def _fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Decimal | None]:
-    """Return the price of the fee's currency in the quote currency; None where it is not known."""
+def own_fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Decimal | None:
+    """Return the rate of a fee that the fill itself can tell; None of one in a third currency."""
     base, quote = split_symbol(symbol, bot.currency)
     if fill.fee is None or fill.fee_currency is None or fill.fee_currency == quote:
         return Decimal(1)
-    if fill.fee_currency == base:
-        return fill.price
+    return fill.price if fill.fee_currency == base else None
+
+
+def _fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Decimal | None]:
+    """Return the price of the fee's currency in the quote currency; None where it is not known."""
+    own = own_fee_rate(bot, fill, symbol)
+    if own is not None:
+        return own
+    _, quote = split_symbol(symbol, bot.currency)
     at = fill.executed_at
     direct, inverse = yield [
         Sql(RATE, {"symbol": f"{fill.fee_currency}{quote}", "at": at}),
@@ -262,53 +254,12 @@ def _fee_rate(bot: BotContext, fill: NewFill, symbol: str) -> Plan[Decimal | Non
     return quotient(Decimal(1), inverse[0]["close_price"]) if inverse else None
 
 
-def _order_update(
-    bot: BotContext, fill: NewFill, row: Row, *, fee: Decimal, flags: list[str], now: datetime, effect: Effect | None
-) -> Sql:
-    filled = EXACT.add(row["filled_quantity"], fill.quantity)
-    notional = EXACT.add(row["filled_notional"], EXACT.multiply(fill.price, fill.quantity))
-    status = status_of(OrderStatus(row["reported_status"]), filled=filled, quantity=row["quantity"])
-    done = set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}
-    values: dict[str, Any] = {
-        "filled_quantity": filled,
-        "filled_notional": notional,
-        "avg_fill_price": quotient(notional, filled),
-        "fees": EXACT.add(row["fees"], fee),
-        "status": status,
-        "flags": sorted(({*row["flags"]} | (ORDER_FLAGS & {*flags})) - done),
-        "updated_at": now,
-    }
-    touched = effect and (effect.entered or effect.reduced)
-    if touched:
-        values["position_id"] = position_id_of(bot.bot_id, row["symbol"], touched.opening_fill_id)
-        values["trade_id"] = trade_id_of(values["position_id"])
-    keys = {"k_bot": bot.bot_id, "k_id": fill.order_id}
-    return update("orders", values, where=ORDER_KEY, keys=keys, also=FILLED_AT if status == OrderStatus.FILLED else "")
-
-
-def _order_news(bot: BotContext, fill: NewFill, row: Row) -> list[Sql]:
-    """Return the history row when the fill moved the order's status, and the signal that is now executed."""
-    filled = EXACT.add(row["filled_quantity"], fill.quantity)
-    status = status_of(OrderStatus(row["reported_status"]), filled=filled, quantity=row["quantity"])
-    statements = []
-    if status != row["status"]:
-        values = {"bot_id": bot.bot_id, "order_id": fill.order_id, "from_status": row["status"], "to_status": status}
-        values |= {"at": fill.executed_at, "fill_id": fill.fill_id, "source": fill.source}
-        statements.append(insert("order_events", values, suffix=""))
-    if row["signal_id"] is not None:
-        keys = {"bot": bot.bot_id, "signal": row["signal_id"], "order": fill.order_id, "at": fill.executed_at}
-        statements.append(Sql(SIGNAL_EXECUTED, keys))
-    return statements
-
-
 def _write_newest(bot: BotContext, row: Row, effect: Effect, now: datetime) -> list[Sql]:
     """Return the statements for a fill that is the newest of its (bot, symbol): one position, or two at a flip."""
     statements: list[Sql] = []
     mark = store.Mark(row["current_price"], row["marked_at"])
     stored_id = row["position_id"]
-    is_flip = effect.reduced is not None and effect.entered is not None
-    reason = store.exit_reason_of(row["order_purpose"], row["order_metadata"], is_flip=is_flip)
-    origin = store.Origin(row["leverage"] or Decimal(1), row["strategy"] or bot.strategy, reason, row["is_paper_trade"])
+    origin = origin_of(bot, row, effect)
     if effect.reduced is not None:
         statements += store.write_position(
             bot, row["symbol"], effect.reduced, origin=origin, mark=mark, stored_id=stored_id, now=now
@@ -321,29 +272,51 @@ def _write_newest(bot: BotContext, row: Row, effect: Effect, now: datetime) -> l
     return statements
 
 
+def origin_of(bot: BotContext, row: Row, effect: Effect) -> store.Origin:
+    """Return what the positions that a fill touched take from its order."""
+    is_flip = effect.reduced is not None and effect.entered is not None
+    reason = store.exit_reason_of(row["order_purpose"], row["order_metadata"], is_flip=is_flip)
+    return store.Origin(row["leverage"] or Decimal(1), row["strategy"] or bot.strategy, reason, row["is_paper_trade"])
+
+
 def _answer(
     bot: BotContext, symbol: str, rows: list[list[Row]], flags: list[str]
 ) -> tuple[dict[str, Any], list[LiveUpdate]]:
     """Shape the rows that the statements returned into the answer and the live updates."""
-    fill, order = rows[0][0], rows[1][0]
-    written = [returned[0] for returned in rows[2:] if returned]
-    positions = [shape(row, POSITION) for row in written if "cost_basis" in row]
-    trades = [trade_shape(row) for row in written if "pnl_usd" in row]
+    fill, order = shape(rows[0][0], FILL), shape(rows[1][0], ORDER)
+    positions, trades = positions_and_trades(rows[2:])
     body: dict[str, Any] = {
-        "fill": shape(fill, FILL),
-        "order": shape(order, ORDER),
+        "fill": fill,
+        "order": order,
         "position": positions[-1] if positions else None,
         "trade": trades[-1] if trades else None,
         "flags": flags,
     }
+    return body, told_live(bot, symbol, fills=[fill], order=order, positions=positions, trades=trades)
+
+
+def positions_and_trades(rows: list[list[Row]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the shapes of the positions and trades among the rows that statements returned."""
+    written = [returned[0] for returned in rows if returned]
+    positions = [shape(row, POSITION) for row in written if "cost_basis" in row]
+    return positions, [trade_shape(row) for row in written if "pnl_usd" in row]
+
+
+Shapes = list[dict[str, Any]]
+
+
+def told_live(
+    bot: BotContext, symbol: str, *, fills: Shapes, order: dict[str, Any], positions: Shapes, trades: Shapes
+) -> list[LiveUpdate]:
+    """Return what the live layer hears of fills of one order."""
 
     def note(kind: Any, data: dict[str, Any]) -> LiveUpdate:
         return LiveUpdate(kind=kind, bot_id=bot.bot_id, symbol=symbol, data=data)
 
     updates = [note("position", position) for position in positions]
-    updates += [note("order", body["order"]), note("fill", body["fill"])]
+    updates += [note("order", order), *(note("fill", fill) for fill in fills)]
     updates += [note("trade", trade) for trade in trades if trade["exit_time"] is not None]
-    return body, updates
+    return updates
 
 
 def _gone(bot: BotContext, symbol: str, row: Row) -> LiveUpdate:

@@ -115,7 +115,7 @@ NO_ENTRIES = """
     WHERE bot_id = %(bot)s AND position_id = %(position)s AND entry_trade_ids <> '{}'
 """
 
-NEXT_VERSION = "version = greatest(version + 1, %(k_version)s)"
+NEXT_VERSION = "version = greatest(version + %(k_steps)s, %(k_version)s)"
 
 
 class Origin(NamedTuple):
@@ -217,11 +217,12 @@ def exit_reason_of(purpose: str | None, metadata: Any, *, is_flip: bool) -> str:
 
 def write_position(
     bot: BotContext, symbol: str, state: PositionState, *, origin: Origin, mark: Mark, stored_id: str | None,
-    now: datetime, is_refold: bool = False,
+    now: datetime, is_refold: bool = False, steps: int = 1,
 ) -> list[Sql]:  # fmt: skip
     """Return the statements that make a position's row and its trade's row say what the state says.
 
     `stored_id` is the row's present id, None for a new row; a fill that came late can change which fill opened it.
+    `steps`: how many fills are written at once, by which its version grows.
     """
     position_id = position_id_of(bot.bot_id, symbol, state.opening_fill_id)
     position = position_values(state, mark, now) | {"position_id": position_id}
@@ -234,11 +235,11 @@ def write_position(
         trade |= {"leverage": origin.leverage, "strategy": origin.strategy, "is_paper_trade": origin.is_paper}
     if stored_id is None:
         own = {"bot_id": bot.bot_id, "symbol": symbol, "config_version": bot.config_version}
-        version = {"version": fresh} if is_refold else {}
+        version = {"version": fresh if is_refold else steps}
         statements = [insert("positions", position | own | version), insert("trades", trade | own)]
     else:
         where, keys = "bot_id = %(k_bot)s AND position_id = %(k_id)s", {"k_bot": bot.bot_id, "k_id": stored_id}
-        least = {"k_version": fresh if is_refold else 0}
+        least = {"k_version": fresh if is_refold else 0, "k_steps": steps}
         statements = [
             update("positions", position, where=where, keys=keys | least, also=NEXT_VERSION),
             update("trades", trade, where=where, keys=keys),

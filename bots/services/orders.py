@@ -27,7 +27,7 @@ from bots.services import ledger_store as store
 from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
-from bots.services.fills import ENDED, apply_fill, park, record_fill, seen_before
+from bots.services.fills import ENDED, apply_fill, load_keys, park, record_fill, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order
 from bots.services.permits import controls, restrictions_from
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
@@ -183,15 +183,7 @@ def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) ->
         news = fact_from(OrderNews, body, source=fact["source"])
         return (yield from within(_apply_news(bot, news, row, digest=digest, now=now)))
     fill = fact_from(NewFill, body, source=fact["source"])
-    keys = {
-        "bot": bot.bot_id,
-        "order": order.order_id,
-        "fill": fill.fill_id,
-        "account": bot.account_id,
-        "execution": fill.exchange_trade_id,
-        "exchange": bot.exchange,
-    }
-    ((row,),) = yield [Sql(store.LOAD, keys)]
+    ((row,),) = yield [Sql(store.LOAD, load_keys(bot, fill))]
     known = yield from within(seen_before(bot, fill, digest, row))
     state = ParkedState.REFUSED if known else ParkedState.APPLIED
     yield [Sql(UNPARK, done | {"state": state.value})]

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import abc, generators, waiting
+from psycopg import adapt, generators, waiting
 from psycopg._queries import _query2pg_nocache
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.abc import Transformer
+from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -70,7 +71,7 @@ class Prepared:
     """
 
     def __init__(self, session: Session) -> None:
-        self.transformer = Transformer(session)
+        self.transformer: Transformer = adapt.Transformer(session)
         self.names: dict[Key, bytes] = {}
         # The result of a prepared statement cannot change; the server refuses to run it then.
         self.columns: dict[bytes, list[str]] = {}
@@ -134,7 +135,7 @@ def _exchange(
             connection.exit_pipeline_mode()
 
 
-def _message(transformer: abc.Transformer, statement: Sql) -> Message:
+def _message(transformer: Transformer, statement: Sql) -> Message:
     query, names, formats = text_of(statement.text)
     if not names:
         return Message(statement.text, query, (), [], [])

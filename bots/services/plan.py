@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.types.json import Jsonb
 
 from bots.ledger.content import canonical_json
+from bots.ledger.shapes import FILL, ORDER, POSITION, TRADE
 from bots.live.publish import LiveUpdate, publish
 from bots.services.scope import bot_scope
 from tradingdb.lib.errors import DomainError, Unavailable
@@ -27,6 +28,13 @@ from tradingdb.lib.retry import ATTEMPTS, is_transient, pause
 T = TypeVar("T")
 Row = dict[str, Any]
 JSONB_OID = 3802
+# What a write of a ledger row gives back: half of its columns are never looked at again.
+RETURNED = {
+    "orders": ORDER,
+    "fills": FILL,
+    "positions": POSITION,
+    "trades": tuple(name for name in TRADE if name != "net_pnl"),
+}
 # Types that psycopg takes as they are: nearly every parameter.
 TAKEN = frozenset({str, int, bool, Decimal, datetime, bytes, list, type(None)})
 
@@ -143,22 +151,31 @@ def _rows(cursor: CursorWrapper, statement: Sql) -> list[Row]:
     return rows
 
 
-def insert(table: str, values: Mapping[str, Any], *, suffix: str = "RETURNING *") -> Sql:
-    """Build an INSERT of one row; the text depends on the column names alone, so it is prepared once."""
+def insert(table: str, values: Mapping[str, Any], *, suffix: str | None = None) -> Sql:
+    """Build an INSERT of one row; the text depends on the column names alone, so it is prepared once.
+
+    Without a suffix it returns the row, of the ledger's large tables what their wire form shows.
+    """
     return Sql(_insert_text(table, tuple(values), suffix), {name: param(value) for name, value in values.items()})
 
 
 @lru_cache(maxsize=256)
-def _insert_text(table: str, columns: tuple[str, ...], suffix: str) -> str:
+def _insert_text(table: str, columns: tuple[str, ...], suffix: str | None) -> str:
+    suffix = f"RETURNING {_returned(table)}" if suffix is None else suffix
     names = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join(f"%({name})s" for name in columns)
     return f"INSERT INTO {table} ({names}) VALUES ({places}) {suffix}"  # noqa: S608 (names come from code)
 
 
-def update(table: str, values: Mapping[str, Any], *, where: str, keys: Mapping[str, Any], also: str = "") -> Sql:
-    """Build an UPDATE that returns its rows; `where` names the keys as %(name)s, `also` sets columns by expression.
+def _returned(table: str) -> str:
+    columns = RETURNED.get(table)
+    return "*" if columns is None else ", ".join(f'"{name}"' for name in columns)
 
-    Keys and columns must not share names.
+
+def update(table: str, values: Mapping[str, Any], *, where: str, keys: Mapping[str, Any], also: str = "") -> Sql:
+    """Build an UPDATE that returns its rows as an INSERT does; `where` names the keys as %(name)s.
+
+    `also` sets columns by expression. Keys and columns must not share names.
     """
     text = _update_text(table, tuple(values), where, also)
     return Sql(text, {**{name: param(value) for name, value in values.items()}, **keys})
@@ -167,7 +184,7 @@ def update(table: str, values: Mapping[str, Any], *, where: str, keys: Mapping[s
 @lru_cache(maxsize=256)
 def _update_text(table: str, columns: tuple[str, ...], where: str, also: str) -> str:
     sets = ", ".join([*(f'"{name}" = %({name})s' for name in columns), *([also] if also else [])])
-    return f"UPDATE {table} SET {sets} WHERE {where} RETURNING *"  # noqa: S608 (names come from code)
+    return f"UPDATE {table} SET {sets} WHERE {where} RETURNING {_returned(table)}"  # noqa: S608 (names come from code)
 
 
 def param(value: Any) -> Any:

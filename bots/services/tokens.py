@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Q
 from django.utils import timezone
 
 from audit.services.actions import Actor
@@ -13,14 +12,14 @@ from bots.errors import BotNotActive
 from bots.models import Bot, BotToken
 from tradingdb.lib import tokens
 from tradingdb.lib.errors import DomainError, NotFound, ValidationFailed
-from tradingdb.lib.retry import atomic_retried, if_there_is_room
+from tradingdb.lib.retry import atomic_retried
+from tradingdb.lib.token_use import note_use
 from tradingdb.lib.tokens import TokenContext, TokenRow, check_token
 
 DEFAULT_DAYS = 90
 MAX_DAYS = 365
 # One in use and one to change over to.
 MAX_LIVE_TOKENS = 2
-USE_INTERVAL = timedelta(minutes=1)
 
 
 class TooManyTokens(DomainError):
@@ -114,8 +113,6 @@ def token_authenticate(raw: str, *, now: datetime) -> TokenContext:
     parsed = tokens.parse(raw)
     token = BotToken.objects.filter(prefix=parsed.prefix).first() if parsed and parsed.kind != "staff" else None
     context = check_token(raw, row_of(token) if token else None, now)
-    if token is not None and (token.last_used_at is None or token.last_used_at <= now - USE_INTERVAL):
-        due = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_INTERVAL)
-        used = BotToken.objects.filter(due, pk=token.pk)
-        if_there_is_room(lambda: used.update(last_used_at=now))
+    assert token is not None
+    note_use(token, now)
     return context

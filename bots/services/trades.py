@@ -133,7 +133,7 @@ def _case(bot: BotContext, trade: NewTrade, *, net: Decimal, now: datetime) -> S
     assert trade.pnl_usd is not None
     return open_case(
         bot, CaseKind.PNL_MISMATCH, symbol=trade.symbol, subject_id=trade.trade_id, now=now,
-        expected={"net_pnl": plain(net)}, reported={"pnl_usd": plain(trade.pnl_usd)},
+        expected={"net_pnl": plain(net)}, reported={"net_pnl": plain(trade.pnl_usd)},
     )  # fmt: skip
 
 

@@ -9,13 +9,13 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from bots.choices import CaseKind, CaseStatus, ControlLevel, ControlScope
+from bots.choices import CaseKind, CaseStatus
 from bots.ledger.shapes import stamp
 from bots.live.publish import LiveUpdate
 from bots.models import ReconciliationCase
-from bots.services.breaches import REDUCE, open_case
+from bots.services.breaches import open_case, restricted, restriction
 from bots.services.context import BotContext
-from bots.services.plan import Plan, Sql
+from bots.services.plan import Plan
 from bots.services.rebuild import Difference, ledger_rebuild
 
 SHOWN = 20
@@ -30,14 +30,8 @@ def unsound_mark(
         bot, CaseKind.LEDGER_MISMATCH, symbol=symbol, subject_id="", now=now,
         expected={}, reported={"fill_id": fill_id, "broken": ", ".join(broken)},
     )  # fmt: skip
-    _, changed = yield [case, Sql(REDUCE, {"bot": bot.bot_id, "reason": reason, "now": now})]
-    if not changed:
-        return []
-    data = {
-        "scope": str(ControlScope.BOT), "target": bot.bot_id, "state": str(ControlLevel.REDUCING), "reason": reason,
-        "since": stamp(now), "version": changed[0]["version"],
-    }  # fmt: skip
-    return [LiveUpdate(kind="halt", bot_id=bot.bot_id, symbol="", data=data)]
+    _, changed = yield [case, restriction(bot, reason, now)]
+    return restricted(bot, changed, reason, now)
 
 
 def unsound_rebuild() -> int:

@@ -1,11 +1,15 @@
 """The desk: control states, cases, conflicts, risk events, each changed by a button that asks."""
 
 import pytest
+from django.utils import timezone
 
 from audit.models import RiskEvent, UserAction
-from bots.models import Bot, ControlState, Fill, IngestConflict, ReconciliationCase, UnattributedFill
+from bots.errors import DuplicateExecution
+from bots.models import AccountBalance, Bot, ControlState, Fill, IngestConflict, ReconciliationCase, UnattributedFill
 from bots.selectors.inbox import likely_bot
+from tests.bots.ledger_tools import add_fill, place
 from tests.factories import NOON, PASSWORD, BotFactory, OrderFactory, UnattributedFillFactory
+from tradingdb.lib.errors import Conflict
 
 HALT = {"scope": "bot", "target": "bot_1", "state": "HALTED", "reason": "odd fills"}
 
@@ -141,6 +145,60 @@ def test_admin_lets_the_received_fill_in_and_trader_does_not(admin, trader, hous
     assert "<td>+0.876543211</td>" in page
     # What only we derive is no difference between two bodies.
     assert "realized_pnl" not in page
+
+
+def test_what_follows_from_fills_is_no_difference_between_two_orders(viewer, house):
+    with pytest.raises(Conflict):
+        place(house.bot, "entry2", "sell", "7")
+    told = IngestConflict.objects.get(kind="order", natural_id="entry2")
+    IngestConflict.objects.filter(pk=told.pk).update(
+        stored_body=told.stored_body | {"reported_status": "pending", "status": "filled"},
+        received_body=told.received_body | {"status": None},
+    )
+
+    page = viewer.open("bots_ingestconflict_change", told.pk).content.decode()
+
+    assert '<tr class=""><th scope="row">status</th>' in page
+    assert '<tr class="differs"><th scope="row">quantity</th>' in page
+
+
+def test_an_execution_that_another_bot_has_leads_to_its_fill_and_is_never_both(admin, house):
+    twin = BotFactory(account=house.bot.account)
+    Fill.objects.filter(pk=house.fill.pk).update(exchange_trade_id="x1")
+    place(twin, "o1", "sell", "2")
+    with pytest.raises(DuplicateExecution):
+        add_fill(twin, "theirs", "o1", "111", "2", exchange_trade_id="x1")
+    conflict = IngestConflict.objects.get(natural_id="theirs")
+
+    page = admin.open("bots_ingestconflict_change", conflict.pk).content.decode()
+
+    assert f"bot={house.bot.bot_id}&amp;id={house.fill.fill_id}" in page
+    for field, ours, theirs in (("bot_id", house.bot.bot_id, twin.bot_id), ("price", "110.123456789", "111")):
+        assert f'<th scope="row">{field}</th><td class="mark">≠</td><td>{ours}</td><td>{theirs}</td>' in page
+    assert "/correct/" in page
+    assert "/keep-both/" not in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "title"),
+    [
+        ("overfill", "entry1", "Its fills"),
+        ("fill_after_terminal", "entry1", "Its fills"),
+        ("negative_balance", "", "Newest balances"),
+        ("ledger_mismatch", "", "Positions in BTCUSDT"),
+        ("content_conflict", "entry1-f", ">Fill<"),
+        ("content_conflict", "entry1", ">Order<"),
+        ("pnl_mismatch", "", ">Trade<"),
+    ],
+)
+def test_a_case_shows_the_rows_it_speaks_of(viewer, house, kind, subject, title):
+    AccountBalance.objects.update(timestamp=timezone.now())
+    subject = house.trade.trade_id if kind == "pnl_mismatch" else subject
+    case = ReconciliationCase.objects.create(kind=kind, bot=house.bot, symbol="BTCUSDT", subject_id=subject)
+
+    page = viewer.open("bots_reconciliationcase_change", case.pk).content.decode()
+
+    assert title in page.replace("\n", "").replace("  ", "")
 
 
 def inbox_row(bot, **columns):

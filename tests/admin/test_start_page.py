@@ -68,7 +68,7 @@ def test_what_waits_for_people_is_counted_with_the_age_of_the_oldest(midnight):
 
     for name in ("Open cases", "Inbox", "Open conflicts", "Parked facts"):
         assert ">2<" in found[name]["value"], name
-        assert found[name]["note"] == "the oldest since 1 d", name
+        assert found[name]["note"] == "the oldest for 1 d", name
 
 
 def test_nothing_that_waits_is_a_plain_zero(midnight):

@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from django.conf import settings as project
 
 from audit.models import RiskEvent
 from bots.api import inputs, operations
@@ -20,6 +19,7 @@ from bots.models import Bot, BotToken, Position, ReconciliationCase
 from tests.api import bad_values
 from tests.api.bad_inputs import BAD_CANDLES, CANDLES, OPERATIONS, WRITES, Case, of_body, of_field
 from tests.api.conftest import bot_caller, staff_caller
+from tests.api.described import CODES, resolved
 from tests.api.doors import Door, Reply, by_application, by_views, digest, tables
 from tests.bots.ledger_tools import add_fill, place
 from tests.factories import BotFactory
@@ -34,7 +34,6 @@ DESCRIBED = api.get_openapi_schema()
 PATHS: dict[str, set[str]] = {
     path.removeprefix("/api/v1"): {method.upper() for method in calls} for path, calls in DESCRIBED["paths"].items()
 }
-CODES = set(re.findall(r"^### (\w+)$", (project.BASE_DIR / "docs" / "problems.md").read_text(), re.MULTILINE))
 CALLS = sorted(WRITES)
 HOT = {f"{call.method} {call.path}" for call in operations.CALLS}
 
@@ -52,15 +51,10 @@ def schema_of(call: str) -> dict[str, Any]:
     """The description of the object whose fields the catalogue names."""
     method, path = call.split()
     content = DESCRIBED["paths"]["/api/v1" + path][method.lower()]["requestBody"]["content"]
-    schema = resolved(content["application/json"]["schema"])
+    schema = resolved(DESCRIBED, content["application/json"]["schema"])
     for step in WRITES[call].at:
-        schema = resolved(schema["items"] if isinstance(step, int) else schema["properties"][step])
+        schema = resolved(DESCRIBED, schema["items"] if isinstance(step, int) else schema["properties"][step])
     return schema
-
-
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    name = schema.get("$ref", "").rpartition("/")[2]
-    return DESCRIBED["components"]["schemas"][name] if name else schema
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if WRITES[call].body])

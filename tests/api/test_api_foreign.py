@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
@@ -223,6 +224,21 @@ def test_nothing_outside_the_api_tells_a_bot_of_others():
         content = b"".join(response.streaming_content) if response.streaming else response.content
         assert response.status_code in (200, 302, 404, 503), path
         assert bots.leaks(Reply(response.status_code, "", content, response.headers), Ask(path)) == [], path
+
+
+@pytest.mark.django_db
+def test_no_page_and_no_export_of_the_admin_opens_to_a_token():
+    bots = Bots(by_views)
+    client = Client(headers={"Authorization": f"Bearer {bots.me.token}"})
+    client.cookies["sessionid"] = bots.me.token
+    pages = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in site._registry]
+    assert len(pages) > 30
+
+    for page in pages:
+        for ask in (client.get, client.post):
+            answers = [ask(page + where) for where in ("", "export/", "1/change/", "add/")]
+            assert {answer.status_code for answer in answers} == {302}, page
+            assert all(answer["Location"].startswith("/admin/login/") for answer in answers), page
 
 
 def knock(door: Door, call: str, token: str | None) -> Reply:

@@ -1,38 +1,38 @@
-"""What the API answers to made-up requests is what its description says: status, type, shape; never a 5xx.
+"""What the API answers to made-up requests is what its description says: status, type, shape; never a 5xx, and what is
+refused changes no row.
 
 schemathesis makes the requests, good and bad ones, from our OpenAPI document; the ASGI application answers them behind
-a real uvicorn. `make test-fuzz CASES=10000` makes more of them, other ones with each SEED.
+a real uvicorn. `make test-fuzz CASES=10000` makes more of them, other ones with each SEED; CALLS="heartbeat fills" asks
+some calls alone.
 """
 
 import os
-import re
+import random
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
+from django.db import connections
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 from schemathesis.core.failures import Failure, FailureGroup
 
-from audit.models import RiskEvent
 from bots.api import live
-from bots.api.schemas import TradeIn
-from bots.models import Bot, Position, ReconciliationCase
-from bots.services.trades import trade_record
-from tests.api.bad_inputs import THEN, TRADE
-from tests.api.conftest import bot_caller, staff_caller
-from tests.bots.ledger_tools import START, add_fill, at, place
-from tests.factories import AccountBalanceFactory, BotFactory
+from tests.api.described import CODES, undescribed
+from tests.api.fuzz_world import World
+from tests.api.touched import Touched, watched_tables
 from tests.ledger_checks import OF_FACTORY_BOTS, assert_ledger_holds
 from tests.live.live_browser import SocketServer
 from tradingdb.asgi import Application
 
-CASES = int(os.environ.get("CASES", "200"))
+CASES = int(os.environ.get("CASES", "400"))
 SEED = int(os.environ["SEED"]) if "SEED" in os.environ else None
 CHECKS = [
     checks.not_a_server_error,
@@ -42,13 +42,21 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.negative_data_rejection,
 ]
+# Words of which the address of a call must hold one; none lets all calls be asked.
+CALLS = os.environ.get("CALLS", "").split()
 # What each caller shows at the door, and how it is named in the description.
-CALLERS = {"bot": "BotToken", "staff": "StaffToken", "nobody": None}
+CALLERS = {"bot": "BotToken", "staff": "StaffToken", "person": "StaffSession", "viewer": "StaffToken", "nobody": None}
 # Seconds; a busy machine is no fault of the answer.
 PATIENCE = 120
-TIME = re.compile(r"20\d\d-\d\d-\d\d[Tt]")
-# A caller whom a call is for asks this many times as often as one who is turned away.
-OFTENER = 10
+# A caller whom a call is for asks this many times as often as one who is turned away; calls that write, more often.
+OFTENER, WRITING = 30, 2
+# What a refusal may leave behind, by its code: what was refused and why. Everything else leaves nothing.
+TRACES = {
+    "conflict": {"ingest_conflicts"},
+    "duplicate_execution": {"ingest_conflicts"},
+    "risk_rejected": {"orders", "order_events", "risk_events"},
+    "wrong_password": {"user_actions"},
+}
 
 
 @schemathesis.serializer("text/csv")
@@ -57,12 +65,25 @@ def csv_serializer(ctx: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 
+# Most moments that could be made up lie ahead, and no fact does.
+ZONES = st.sampled_from(["Z", "+00:00", "+05:30", "-10:00", "z"])
+LATELY = st.integers(0, 10**12).map(lambda micros: datetime(2026, 11, 8, tzinfo=UTC) + timedelta(microseconds=micros))
+EVER = st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30))  # noqa: DTZ001 (the offset is written behind it)
+schemathesis.openapi.format(
+    "date-time",
+    st.builds(
+        lambda moment, zone: f"{moment:%Y-%m-%dT%H:%M:%S.%f}{zone}", st.one_of(LATELY, LATELY, LATELY, EVER), ZONES
+    ),
+)
+
+
 @pytest.fixture
 def server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketServer]:
     """The whole application behind uvicorn, with limits that nobody reaches."""
     settings.REDIS_PREFIX = f"test:{uuid.uuid4().hex}:"
     for bucket in ("FACTS", "COMMANDS", "READS"):
         setattr(settings, f"RATE_LIMIT_{bucket}_PER_MINUTE", 1_000_000)
+    monkeypatch.setitem(connections.databases["default"]["OPTIONS"], "connect_timeout", PATIENCE)
     # No worker runs here; asking for one takes a third of a second.
     monkeypatch.setattr(live, "has_worker", lambda: False)
     server = SocketServer(Application(), lifespan="on")
@@ -70,97 +91,83 @@ def server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketSer
     server.stop()
 
 
-class Known:
-    """A bot with a row of each kind, so that answers are not empty and ids lead somewhere."""
-
-    def __init__(self) -> None:
-        bot: Bot = BotFactory(bot_id="known", max_positions=1000, leverage_limit=100)
-        place(bot, "o1", "buy", "2", created_at=at(0))
-        add_fill(bot, "f1", "o1", "100", "1", 1)
-        trade = TradeIn.model_validate(TRADE | {"exit_price": "101", "exit_time": THEN})
-        trade_record(bot_id=bot.bot_id, trade=trade.to_domain())
-        AccountBalanceFactory(bot=bot)
-        case = ReconciliationCase.objects.create(kind="unattributed", bot=bot, symbol="BTCUSDT", opened_at=START)
-        risk = RiskEvent.objects.create(
-            bot_id=bot.bot_id,
-            risk_type="position_limit",
-            current_value=4,
-            limit_value=3,
-            action_taken="new_trades_blocked",
-        )
-        self.ids = {
-            "bot_id": "known",
-            "order_id": "o1",
-            "position_id": Position.objects.get(bot=bot).position_id,
-            "case_id": case.pk,
-            "event_id": risk.pk,
-        }
-        self.headers = {
-            "bot": bot_caller(bot).headers,
-            "staff": staff_caller("admin").headers,
-            "nobody": {},
-        }
-
-    def put_into(self, case: Any) -> None:
-        """Let a made-up request name what exists."""
-        names = self.ids.keys() & (case.path_parameters or {}).keys()
-        case.path_parameters = {**(case.path_parameters or {}), **{name: self.ids[name] for name in names}}
-        if isinstance(case.body, dict):
-            case.body = in_the_past(case.body)
-            if "order_id" in case.body:
-                case.body = {**case.body, "order_id": "o1"}
-
-
-def in_the_past(value: Any) -> Any:
-    """A body whose times have been: most of those made up lie ahead, and no fact does."""
-    if isinstance(value, dict):
-        return {key: in_the_past(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [in_the_past(inner) for inner in value]
-    return THEN if isinstance(value, str) and TIME.match(value) else value
-
-
 def is_for(operation: Any, who: str) -> bool:
-    """Whether a call is for this caller."""
+    """Whether a call is for this caller; who may look changes nothing."""
+    if who == "viewer" and operation.method != "get":
+        return False
     return any(CALLERS[who] in access for access in operation.definition.raw["security"])
 
 
-def rounds(operations: list[Any]) -> Iterator[tuple[Any, str, int]]:
-    """Each call by each caller, and how many requests it gets of all there are."""
-    shares = {
-        (number, who): OFTENER if is_for(operation, who) else 1
-        for (number, operation), who in product(enumerate(operations), CALLERS)
-    }
-    whole = sum(shares.values())
-    for (number, who), share in shares.items():
-        yield operations[number], who, max(1, CASES * share // whole)
+def shares(operations: list[Any]) -> Iterator[tuple[Any, int]]:
+    """Each call, and how many requests it gets of all there are."""
+    weights = [1 if operation.method == "get" else WRITING for operation in operations]
+    for operation, weight in zip(operations, weights, strict=True):
+        yield operation, max(1, CASES * weight // sum(weights))
 
 
 class Report:
     """How many requests were made, and what was wrong with the answers; the same fault counts once."""
 
-    def __init__(self) -> None:
-        self.sent = 0
-        self.statuses: dict[int, int] = {}
+    def __init__(self, described: dict[str, Any], touched: Touched) -> None:
+        self.described, self.touched = described, touched
+        self.session = requests.Session()
+        self.statuses: Counter[int] = Counter()
+        self.written: Counter[int] = Counter()
         self.faults: dict[tuple[str, str, str], str] = {}
 
-    def note(self, operation: Any, who: str, case: Any, headers: dict[str, str]) -> None:
+    def note(self, who: str, case: Any, shown: dict[str, Any]) -> requests.Response:
         """Send a request and judge the answer."""
-        response = case.call(headers=headers, timeout=PATIENCE)
-        self.sent += 1
-        self.statuses[response.status_code] = self.statuses.get(response.status_code, 0) + 1
-        try:
-            case.validate_response(response, checks=CHECKS)
-        except (Failure, FailureGroup) as e:
-            text = "\n".join(map(str, getattr(e, "exceptions", [e])))
-            key = (operation.label, who, text.splitlines()[0] + str(response.status_code))
+        self.session.cookies.clear()
+        response = case.call(session=self.session, timeout=PATIENCE, **shown)
+        self.statuses[response.status_code] += 1
+        if case.operation.method != "get" and who != "nobody":
+            self.written[response.status_code] += 1
+        for text in (*failures(case, response), *self.oddities(case, response)):
+            key = (case.operation.label, who, f"{text.splitlines()[0]} ({response.status_code})")
             self.faults.setdefault(key, f"{text}\n{case.as_curl_command()}\n{response.content[:500]!r}")
+        return response
+
+    def oddities(self, case: Any, response: Any) -> Iterator[str]:
+        """Say what schemathesis does not look for: rows that a refusal changed, fields and codes nobody described."""
+        status, touched = response.status_code, self.touched()
+        try:
+            body = response.json() if response.content else None
+        except ValueError:
+            yield "no JSON"
+            return
+        if status < 400:
+            call = self.described["paths"][case.operation.path][case.operation.method]
+            fields = undescribed(self.described, call["responses"].get(str(status), {}), body)
+            yield from (f"a field that is not described: {field}" for field in fields)
+            return
+        code = body.get("code", "")
+        if touched - TRACES.get(code, set()):
+            yield f"rows changed by a refusal: {sorted(touched)}"
+        if code not in CODES or body.get("status") != status:
+            yield f"no code that is documented, or another status: {code!r}"
+        if body.get("request_id") != response.headers.get("x-request-id", [""])[0]:
+            yield "another request id in the body"
 
 
-def run(operation: Any, who: str, examples: int, known: Known, report: Report) -> None:
-    """Make requests to one call, half of them good, some of them naming what exists."""
+def failures(case: Any, response: Any) -> Iterator[str]:
+    try:
+        case.validate_response(response, checks=CHECKS)
+    except (Failure, FailureGroup) as e:
+        yield from map(str, getattr(e, "exceptions", [e]))
+
+
+def is_good(case: Any) -> bool:
+    """Whether every part was made up to be taken."""
+    return case.meta.generation.mode == GenerationMode.POSITIVE and all(
+        part.mode == GenerationMode.POSITIVE for part in case.meta.components.values()
+    )
+
+
+def run(operation: Any, examples: int, world: World, report: Report) -> None:
+    """Make requests to one call: two of three good, most of those about what exists."""
     good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    callers = [who for who in CALLERS for _ in range(OFTENER if is_for(operation, who) else 1)]
 
     @settings(
         max_examples=examples,
@@ -170,26 +177,43 @@ def run(operation: Any, who: str, examples: int, known: Known, report: Report) -
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=good | bad, names_known=st.booleans())
-    def make(case: Any, names_known: bool) -> None:
-        if names_known:
-            known.put_into(case)
-        report.note(operation, who, case, known.headers[who])
+    @given(case=good | good | bad, chance=st.integers(0, 2**32))
+    def make(case: Any, chance: int) -> None:
+        choose = random.Random(chance)
+        who = choose.choice(callers)
+        if is_good(case):
+            world.aim(case, who, choose)
+        response = report.note(who, case, world.callers[who])
+        world.learn(case, response)
 
     (make if SEED is None else seed(SEED)(make))()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_answers_are_as_described(server: SocketServer, capsys: pytest.CaptureFixture[str]) -> None:
-    known, report = Known(), Report()
-    described = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/api/v1/openapi.json", timeout=PATIENCE)
+    address = f"http://127.0.0.1:{server.port}/api/v1/openapi.json"
+    world = World(requests.get(address, timeout=PATIENCE).json())
+    described = schemathesis.openapi.from_url(address, timeout=PATIENCE)
     operations = [result.ok() for result in described.get_all_operations()]
+    operations = [call for call in operations if not CALLS or any(word in call.path for word in CALLS)]
 
-    for operation, who, examples in rounds(operations):
-        run(operation, who, examples, known, report)
+    with watched_tables() as touched:
+        report = Report(world.described, touched)
+        for operation, examples in shares(operations):
+            world.begin()
+            touched()
+            run(operation, examples, world, report)
 
     with capsys.disabled():
-        answers = ", ".join(f"{count} x {status}" for status, count in sorted(report.statuses.items()))
-        sys.stdout.write(f"\n{report.sent} requests, seed {SEED}: {answers}; {len(report.faults)} faults\n")
+        sys.stdout.write(f"\nseed {SEED}: {summary(report)}\n")
     assert not report.faults, "\n\n".join(f"{key}\n{text}" for key, text in report.faults.items())
     assert_ledger_holds(without=OF_FACTORY_BOTS)
+
+
+def summary(report: Report) -> str:
+    """Say how many requests there were and how they were answered."""
+    answers, writes = (
+        ", ".join(f"{count} x {status}" for status, count in sorted(counted.items()))
+        for counted in (report.statuses, report.written)
+    )
+    return f"{report.statuses.total()} requests ({answers}), of them writes ({writes}); {len(report.faults)} faults"

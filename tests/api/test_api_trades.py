@@ -106,7 +106,7 @@ def test_a_reported_result_that_disagrees_is_kept_flagged_and_opens_one_case(api
     assert (body["net_pnl"], body["reported_pnl"], body["flags"]) == ("48.75", "48.76", ["pnl_mismatch"])
     case = ReconciliationCase.objects.get()
     assert (case.kind, case.bot_id, case.symbol, case.subject_id) == ("pnl_mismatch", bot.bot_id, "BTCUSDT", "t1")
-    assert (case.expected, case.reported) == ({"net_pnl": "48.75"}, {"pnl_usd": "48.76"})
+    assert (case.expected, case.reported) == ({"net_pnl": "48.75"}, {"net_pnl": "48.76"})
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,10 @@
 """The ledger benchmark works: both sides tell the same facts and leave the same rows. Speed is not a test."""
 
-import os
 import subprocess
 import sys
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from bench import ledger
 from bench.ledger_http import status_when_whole
@@ -59,10 +56,8 @@ def test_answer_is_read_when_it_is_whole(data, status):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_quick_run_gives_a_row_a_case_and_leaves_nothing(monkeypatch):
-    server = urlsplit(os.environ["DATABASE_URL"])
-    monkeypatch.setenv("DATABASE_URL", server._replace(path=f"/{connection.settings_dict['NAME']}").geturl())
-
+@pytest.mark.usefixtures("test_database")
+def test_quick_run_gives_a_row_a_case_and_leaves_nothing():
     rows = list(ledger.run(quick=True))
 
     assert [row["bench"] for row in rows] == ["P1", "P1", "P2", "P2", "P2", "P3", "P3"]

@@ -136,6 +136,39 @@ def test_a_balance_below_zero_is_stored_flagged_and_opens_a_case(bot: Bot) -> No
     # The case is as old as our knowledge of it, not as the balance.
     case = ReconciliationCase.objects.get()
     assert case.opened_at > START + timedelta(days=1)
+    assert case.reported["balance_id"] == outcome.body["balance_id"]
+
+
+def test_a_newest_balance_below_zero_lets_the_bot_only_reduce(bot: Bot) -> None:
+    place(bot, "in", "buy", "1")
+    add_fill(bot, "f1", "in", "100", "1")
+    below = {"total_balance": "5", "available_balance": "-5", "locked_balance": "10", "equity": "5"}
+    record_balance(bot, **below)
+
+    state = ControlState.objects.get(scope="bot", target=bot.bot_id)
+    assert (state.state, state.reason) == ("REDUCING", "Balance b1 is below zero: available -5.")
+    with pytest.raises(RiskRejected):
+        place(bot, "more", "buy", "1", intent="request")
+    assert place(bot, "less", "sell", "1", intent="request").status == 201
+
+    # Whoever releases it has seen this balance: that it is told again restricts nothing.
+    ControlState.objects.update(state="ACTIVE")
+    record_balance(bot, **below)
+    assert ControlState.objects.get().state == "ACTIVE"
+
+
+@pytest.mark.parametrize("is_halted", [True, False])
+def test_a_balance_below_zero_neither_loosens_a_halt_nor_restricts_by_history(bot: Bot, is_halted: bool) -> None:
+    if is_halted:
+        ControlState.objects.create(scope="bot", target=bot.bot_id, state="HALTED", reason="test", changed_at=START)
+    else:
+        record_balance(bot, balance_id="newer", timestamp=at(9))
+
+    outcome = record_balance(bot, equity="-1", timestamp=at(2))
+
+    assert "negative_balance" in outcome.body["flags"]
+    assert cases() == {("negative_balance", "")}
+    assert list(ControlState.objects.values_list("state", flat=True)) == (["HALTED"] if is_halted else [])
 
 
 def test_a_balance_older_than_the_newest_is_stored_flagged_and_not_the_equity(bot: Bot) -> None:

@@ -165,7 +165,7 @@ def test_a_late_fact_makes_metrics_stale_and_not_wrong(scratch: Ledger) -> None:
 
 
 def test_a_lower_limit_does_not_turn_positions_red_that_were_admitted_before(scratch: Ledger) -> None:
-    bot = scratch.plain
+    bot = registered("modest_001")
     for symbol in ("AUSDT", "BUSDT"):
         place(bot, symbol, "buy", "1", symbol=symbol, intent="request")
         add_fill(bot, symbol, symbol, "10", "1", 50, exchange_trade_id=symbol)

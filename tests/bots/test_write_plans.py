@@ -35,7 +35,7 @@ def books(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[str, 
             cursor.execute(f"ANALYZE {', '.join(LARGE)}")
         token = token_create(bot_id=BOT, actor=SYSTEM).token
         old = Fill.objects.filter(bot_id=BOT).order_by("-executed_at")[50]
-    yield token, Old(BOT, old.order_id, old.executed_at)
+    yield token, Old(BOT, old.order_id, old.symbol, old.executed_at)
     with django_db_blocker.unblock():
         transaction.set_rollback(True)
         around.__exit__(None, None, None)

@@ -1,7 +1,7 @@
 """Too much is asked at once: facts go on, the rest hears 503 with Retry-After, and nobody hears any other 5xx."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,23 @@ import psycopg
 import pytest
 from django.db import connection
 
-from bots.models import Bot, Fill, Position
+from bots.models import Bot, ControlState, Fill, Position
 from tests.bounds.web import Caller, Web, client, fill, new_token, order, p99, web
+from tests.jobs.celery_processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("ledger_holds")]
 SMALL = {"LANE_POOL_SIZE": "4", "DB_POOL_SIZE": "4"}
 Ask = tuple[str, str, Any]
 WRITERS, FILLS, CROWD = 4, 10, 60
+# What the crowd may hear.
+HEARD = {200, 201, 409, 503}
+# Everybody reads the restrictions, facts too: only the bot of the crowd waits there for a lock.
+HANG = 7_302_615
+SLOW = """
+    CREATE POLICY slow ON control_states AS RESTRICTIVE FOR SELECT USING (
+        CASE WHEN current_setting('app.bot_id') = '{}' THEN pg_advisory_xact_lock_shared({}) IS NOT NULL ELSE true END
+    )
+"""
 
 
 async def write(caller: Caller, bot_id: str, first: int) -> None:
@@ -29,6 +39,7 @@ async def until(done: asyncio.Event, caller: Caller, method: str, path: str, bod
     """Ask again and again, as soon as one is told to."""
     while not done.is_set():
         answer = await caller.call(method, path, body)
+        assert answer.status_code in HEARD, answer.text
         if answer.status_code == 503:
             await asyncio.sleep(int(answer.headers["Retry-After"]))
 
@@ -44,7 +55,7 @@ async def refusal(crowd: list[Caller]) -> None:
 async def storm(
     running: Web, tokens: list[tuple[Bot, str]], other: str, calls: Sequence[Ask], session: psycopg.Connection
 ) -> dict[str, Any]:
-    """Let bots report alone, then again among a crowd that waits for a locked table; return what everybody heard."""
+    """Let bots report alone, then again among a crowd that waits for a lock; return what everybody heard."""
     async with client(running.base) as http:
         writers = [(Caller(http, token), bot.bot_id) for bot, token in tokens]
         for caller, _ in writers:
@@ -59,11 +70,12 @@ async def storm(
             caller.seconds.clear()
 
         await asyncio.to_thread(session.execute, "SET idle_in_transaction_session_timeout = 0")
-        await asyncio.to_thread(session.execute, "LOCK TABLE control_states IN ACCESS EXCLUSIVE MODE")
+        await asyncio.to_thread(session.execute, "SELECT pg_advisory_xact_lock(%s)", [HANG])
         done = asyncio.Event()
         asking = [asyncio.create_task(until(done, caller, *calls[n % len(calls)])) for n, caller in enumerate(crowd)]
         try:
-            await refusal(crowd)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await refusal(crowd)
             await asyncio.gather(*(write(caller, bot_id, FILLS) for caller, bot_id in writers))
         finally:
             done.set()
@@ -74,8 +86,22 @@ async def storm(
     return {"writers": [caller for caller, _ in writers], "crowd": crowd, "alone": alone, "among": among, "r": ready}
 
 
-def test_facts_go_on_among_reads_and_commands_that_hang(tmp_path: Path, prefix: str, record_testsuite_property) -> None:
-    tokens, (_, other) = [new_token() for _ in range(WRITERS)], new_token()
+@pytest.fixture
+def slow_bot() -> Iterator[tuple[Bot, str]]:
+    """A bot that waits wherever it reads the restrictions, and its token."""
+    bot, token = new_token()
+    ControlState.objects.create(scope="all", target="", state="ACTIVE")
+    with connection.cursor() as cursor:
+        cursor.execute(SLOW.format(bot.bot_id, HANG))
+    yield bot, token
+    with connection.cursor() as cursor:
+        cursor.execute("DROP POLICY slow ON control_states")
+
+
+def test_facts_go_on_among_reads_and_commands_that_hang(
+    tmp_path: Path, prefix: str, slow_bot: tuple[Bot, str], record_testsuite_property
+) -> None:
+    tokens, (_, other) = [new_token() for _ in range(WRITERS)], slow_bot
     calls: list[Ask] = [
         ("GET", "/permit", None),
         ("POST", "/orders", order("wanted", intent="request", quantity="1")),
@@ -97,7 +123,7 @@ def test_facts_go_on_among_reads_and_commands_that_hang(tmp_path: Path, prefix: 
     assert Fill.objects.count() == WRITERS * 2 * FILLS
     assert set(Position.objects.values_list("size", flat=True)) == {2 * FILLS}
     # The crowd heard only what it may hear.
-    assert set(others) <= {200, 201, 409, 503}
+    assert set(others) <= HEARD
     assert others[503] > 0
     assert {answer.json()["code"] for answer in crowd} == {"unavailable"}
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in crowd)

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from bots.services.rights import TABLES
+from bots.services.rights import FUNCTIONS, TABLES
 from tradingdb.lib.db import SEARCH_PATH
 
 # Tables and views with a bot_id and no policy: each says why no bot needs one.
@@ -89,6 +89,19 @@ def test_functions_with_the_owner_s_rights_fix_their_search_path() -> None:
 
     assert {"bot_of_token", "execution_is_known", "settle_unattributed"} <= {name for name, _ in functions}
     assert {name for name, config in functions if "search_path=pg_catalog, pg_temp" not in (config or [])} == set()
+
+
+@pytest.mark.django_db
+def test_functions_with_the_owner_s_rights_are_closed_to_bots_but_for_the_listed_doors() -> None:
+    """A trigger's function runs with its trigger alone; every other one is a way round row security."""
+    doors = rows(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE p.prosecdef AND p.prorettype <> 'trigger'::regtype AND n.nspname <> 'pg_catalog' "
+        "AND has_function_privilege(%s, p.oid, 'EXECUTE')",
+        settings.BOT_ROLE,
+    )
+
+    assert {name.rpartition(".")[2] for (name,) in doors} == {name.rpartition(".")[2] for name in FUNCTIONS}
 
 
 @pytest.mark.django_db

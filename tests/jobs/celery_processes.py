@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -19,17 +20,21 @@ PATIENCE_SECONDS = 60
 
 def environment(prefix: str) -> dict[str, str]:
     """The environment of a process that shares the test's database, with Redis keys of its own."""
-    database = connection.settings_dict
-    login = quote(database["USER"]) + (f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else "")
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tradingdb.settings.test",
-        "DATABASE_URL": f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}",
+        "DATABASE_URL": _url(connection.settings_dict),
+        "BOT_DATABASE_URL": _url({**settings.BOT_DATABASE, "NAME": connection.settings_dict["NAME"]}),
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_PREFIX": prefix,
         # Celery says so to root whatever is set; the tests run as whoever runs them.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
     }
+
+
+def _url(database: Mapping[str, Any]) -> str:
+    login = quote(database["USER"]) + (f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else "")
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 class Running:

@@ -24,6 +24,7 @@ REBUILD = (f"{BOTS}rebuild.py",)
 INVARIANTS = (f"{BOTS}invariants.py",)
 RACES = (f"{BOTS}races.py",)
 METRICS = ("tests/analytics/test_services_risk_metrics.py", "tests/analytics/test_metrics_trades.py")
+FUZZ = ("tests/api/test_api_fuzz.py",)
 
 FOLD = (
     Planted(
@@ -171,8 +172,17 @@ RULES = (
         "bots/services/orders.py", 'at < row["reported_at"]', 'at > row["reported_at"]', ORDERS,
     ),
     Planted(
+        "an_end_moves", "An order told again to be cancelled was cancelled later: fills in between are not late.",
+        "bots/services/orders.py", "min(known, at) if new in TERMINAL", "max(known, at) if new in TERMINAL", ORDERS,
+    ),
+    Planted(
+        "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
+        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        (f"{BOTS}facts_and_commands.py",),
+    ),
+    Planted(
         "awaiting_for_ever", "An order that was told to be partly filled goes on waiting when its fills have come.",
-        "bots/services/fills.py",
+        "bots/services/fill_orders.py",
         'set() if lacks_fills(OrderStatus(row["reported_status"]), status) else {"awaiting_fills"}',
         '{"awaiting_fills"} if status == OrderStatus.FILLED else set()', ORDERS,
     ),
@@ -191,12 +201,13 @@ RULES = (
     ),
     Planted(
         "base_fee_at_one", "A fee in the base currency counts as if it were money.",
-        "bots/services/fills.py", "        return fill.price\n", "        return Decimal(1)\n", FILLS,
+        "bots/services/fills.py", "return fill.price if fill.fee_currency == base",
+        "return Decimal(1) if fill.fee_currency == base", FILLS,
     ),
     Planted(
         "filled_at_the_first_fill", "An order was filled at the time of its first fill.",
-        "bots/services/fills.py", "SELECT max(f.executed_at) FROM fills f", "SELECT min(f.executed_at) FROM fills f",
-        MACHINE,
+        "bots/services/fill_orders.py", "SELECT max(f.executed_at) FROM fills f",
+        "SELECT min(f.executed_at) FROM fills f", MACHINE,
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
@@ -279,4 +290,37 @@ AFTERWARDS = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS)
+# What a caller meets; no test names these cases, made-up requests come upon them.
+EDGES = (
+    Planted(
+        "status_nobody_described", "A new token is answered with a status that the description does not have.",
+        "bots/api/registry.py", "stamp(row.expires_at)}, status=201)", "stamp(row.expires_at)}, status=202)", FUZZ,
+    ),
+    Planted(
+        "no_error_to_count", "A heartbeat that tells of no error at all is a 500.",
+        "bots/services/heartbeats.py", '"errors": beat.error_count,',
+        '"errors": beat.error_count and beat.error_count, "rate": 1 / (1 if beat.error_count is None else '
+        'beat.error_count),',
+        FUZZ,
+    ),
+    Planted(
+        "number_where_text_is_described", "The limit of leverage that refuses an order is told as a number.",
+        "bots/ledger/risk.py", '"current": plain(ask.leverage), "limit": str(limits.leverage)',
+        '"current": plain(ask.leverage), "limit": limits.leverage', FUZZ,
+    ),
+    Planted(
+        "refusal_that_writes", "A fact that is refused for its other content counts as an error of its bot.",
+        "bots/services/conflicts.py", "    yield [\n        insert(",
+        '    from bots.services.plan import Sql\n\n    yield [\n        '
+        'Sql("UPDATE bots SET error_count = error_count + 1 WHERE bot_id = %(bot)s", {"bot": bot.bot_id}),\n'
+        "        insert(",
+        FUZZ,
+    ),
+    Planted(
+        "problem_without_code", "What is not there is answered without a code.",
+        "tradingdb/lib/http.py", "    body.update(extra)  # type: ignore[typeddict-item]\n    return body",
+        '    if status == 404:\n        del body["code"]\n    return body', FUZZ,
+    ),
+)  # fmt: skip
+
+PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS, *EDGES)

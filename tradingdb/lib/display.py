@@ -233,17 +233,20 @@ def differences(left: Any, right: Any) -> list[str]:
     return [name for name in names if name not in one or name not in other or not same(one[name], other[name])]
 
 
-def side_by_side(left: Any, right: Any, *, titles: tuple[str, str], with_difference: bool = False) -> SafeString:
+def side_by_side(
+    left: Any, right: Any, *, titles: tuple[str, str], with_difference: bool = False, absent_differs: bool = True
+) -> SafeString:
     """Return two bodies as a table, one line a field; fields that differ are marked with a sign and a colour.
 
-    `with_difference` adds by how much the right one is larger, to the last digit.
+    `with_difference` adds by how much the right one is larger, to the last digit. absent_differs: whether a field that
+    only one of them has is a difference.
     """
     left, right = ({} if side is None else side for side in (left, right))
     one, other = flatten(left), flatten(right)
     names = list(dict.fromkeys([*one, *other]))
     if not names:
         return UNKNOWN
-    differing = set(differences(left, right))
+    differing = {name for name in differences(left, right) if absent_differs or (name in one and name in other)}
     lines = []
     for name in names:
         row_class, mark = ("differs", "≠") if name in differing else ("", "")

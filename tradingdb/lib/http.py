@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, TypedDict
 
@@ -14,6 +15,7 @@ from tradingdb.lib.errors import DomainError, RateLimited, RiskRejected, Unavail
 
 PROBLEM_TYPE = "application/problem+json"
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class Problem(TypedDict, total=False):
@@ -30,8 +32,15 @@ class Problem(TypedDict, total=False):
 
 
 def new_request_id(given: str | None = None) -> str:
-    """Return the caller's request id where it is sane, else a new one."""
-    return given if given and REQUEST_ID.match(given) else uuid.uuid4().hex
+    """Return the caller's request id where it is sane, else a new one; it is the current one from now on."""
+    request_id = given if given and REQUEST_ID.match(given) else uuid.uuid4().hex
+    _current.set(request_id)
+    return request_id
+
+
+def current_request_id() -> str:
+    """Return the id of the request that is being answered; empty in scripts and tasks."""
+    return _current.get()
 
 
 def problem(

@@ -10,6 +10,7 @@ from tradingdb.settings.env import REGISTRY, Setting
 PAGE = settings.BASE_DIR / "docs" / "settings.md"
 # Read outside the Django settings: by the supervisor, before Django starts, and by the demo.
 BESIDE = {
+    "ADMIN_DATABASE_URL": "login that may create roles, for `manage.py bot_login`; the embedded server has one",
     "CANDLES": "folder of candles that the demo replays instead of its own sample",
     "DISK_RESERVE_MB": "free room in MiB below which the embedded PostgreSQL is read-only; 64 by default, 0 is never",
     "DJANGO_SETTINGS_MODULE": "settings module: tradingdb.settings.dev (the default), .prod or .test",

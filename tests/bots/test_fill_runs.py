@@ -1,0 +1,208 @@
+"""Fills of one order told together leave what they leave one by one, whatever they do to the position."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from bots.api.inputs import OperationIn
+from bots.api.operations import read_operation
+from bots.ledger.facts import NewFill
+from bots.models import Bot, Fill, Order, OrderEvent, Position, Signal, Trade
+from bots.services.batch import Batch
+from bots.services.context import BotContext, run_for
+from bots.services.fill_runs import is_run, record_run
+from bots.services.plan import Outcome, Plan
+from tests.factories import BotFactory
+
+pytestmark = pytest.mark.django_db
+
+BEGIN = timezone.now().replace(microsecond=0) - timedelta(hours=2)
+WRITTEN = {"id", "updated_at", "last_updated", "received_at", "created_at", "account_id"}
+Told = list[dict[str, Any]]
+
+
+def order(order_id: str, side: str, quantity: str, **told: Any) -> dict[str, Any]:
+    data = {"order_id": order_id, "symbol": "BTCUSDT", "side": side, "order_type": "market", "quantity": quantity}
+    return {"op": "order", "data": data | {"intent": "report", "created_at": BEGIN.isoformat()} | told}
+
+
+def fill(fill_id: str, order_id: str, price: str, quantity: str, second: int, **told: Any) -> dict[str, Any]:
+    at = BEGIN + timedelta(seconds=second)
+    data = {"fill_id": fill_id, "order_id": order_id, "price": price, "quantity": quantity}
+    return {"op": "fill", "data": data | {"executed_at": at.isoformat()} | told}
+
+
+def tell(bot: Bot, operations: Told) -> list[dict[str, Any]]:
+    """Tell operations in one batch and return their results."""
+    read = [read_operation(OperationIn(**operation)) for operation in operations]
+    results: list[dict[str, Any]] = run_for(bot.bot_id, Batch(read).plan).body["results"]
+    return results
+
+
+def rows(bot: Bot) -> dict[str, Any]:
+    """Everything that facts leave behind, without the bot's name, the ids made of it and the times of writing."""
+    left = {}
+    for model in (Order, OrderEvent, Fill, Position, Trade, Signal):
+        columns = [field.attname for field in model._meta.concrete_fields if field.attname not in WRITTEN | {"bot_id"}]
+        found = [dict(zip(columns, row, strict=True)) for row in model.objects.filter(bot=bot).values_list(*columns)]
+        left[model.__name__] = sorted(repr(_unnamed(row)) for row in found)
+    return left
+
+
+def _unnamed(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave of an id that holds the bot's name only whether it is there."""
+    hashed = ("position_id", "opened_position_id", "trade_id", "execution_trade_id")
+    unnamed = {name: bool(value) if name in hashed else value for name, value in row.items()}
+    # After a late fill the version says when it was written.
+    return unnamed | ({"version": "late"} if row.get("version", 0) > 1_000_000 else {})
+
+
+def check(operations: Told, *, statuses: Sequence[int] = ()) -> None:
+    """Tell the same to two bots, together and one by one, and compare what they leave."""
+    together, alone = BotFactory(), BotFactory()
+    told = tell(together, operations)
+    one_by_one = [result for operation in operations for result in tell(alone, [operation])]
+    assert told == one_by_one
+    assert rows(together) == rows(alone)
+    if statuses:
+        assert [result["status"] for result in told] == list(statuses)
+
+
+def test_fills_of_an_order_open_and_close_a_position() -> None:
+    check(
+        [
+            order("o1", "buy", "3"),
+            *(fill(f"a{n}", "o1", f"10{n}", "1", n, fee="0.1", fee_currency="USDT") for n in range(3)),
+            order("o2", "sell", "3"),
+            *(fill(f"b{n}", "o2", f"11{n}", "1", 10 + n, fee="0.001", fee_currency="BTC") for n in range(3)),
+        ],
+        statuses=[201] * 8,
+    )
+
+
+def test_fills_cross_zero_and_go_flat_within_a_run() -> None:
+    check(
+        [
+            order("o1", "buy", "3"),
+            fill("a0", "o1", "100", "1", 0),
+            fill("a1", "o1", "101", "1", 1),
+            order("o2", "sell", "5"),
+            fill("b0", "o2", "102", "0.5", 10),
+            fill("b1", "o2", "103", "2.5", 11, fee="0.3", fee_currency="USDT"),
+            fill("b2", "o2", "104", "1", 12),
+            order("o3", "buy", "4"),
+            fill("c0", "o3", "105", "2", 20),
+            fill("c1", "o3", "106", "1", 21),
+        ],
+        statuses=[201] * 10,
+    )
+
+
+def test_an_order_told_to_be_filled_waits_for_all_its_fills() -> None:
+    check(
+        [
+            {"op": "signal", "data": {"signal_id": "s1", "symbol": "BTCUSDT", "signal_type": "long", "price": "100",
+                                      "strategy": "x", "timestamp": BEGIN.isoformat()}},
+            order("o1", "buy", "3", status="filled", signal_id="s1"),
+            fill("a0", "o1", "100", "1", 0),
+            fill("a1", "o1", "101", "1", 1),
+            fill("a2", "o1", "102", "1", 2),
+        ],
+        statuses=[201] * 5,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "remarkable",
+    [
+        pytest.param([fill("a1", "o1", "101", "5", 1)], id="more than was ordered"),
+        pytest.param([fill("a1", "o1", "101", "1", -5)], id="late"),
+        pytest.param([fill("a1", "o1", "101", "1", 1, fee="1", fee_currency="XYZ")], id="fee of no known worth"),
+        pytest.param([fill("old", "o1", "99", "1", -60)], id="told before"),
+        pytest.param([fill("old", "o1", "98", "1", -60)], id="told before with other content"),
+        pytest.param([fill("a1", "o1", "101", "1", 1, exchange_trade_id="x0")], id="execution known"),
+        pytest.param([fill("a1", "nowhere", "101", "1", 1), fill("a2", "nowhere", "101", "1", 2)], id="parked"),
+    ],
+)
+def test_what_is_remarkable_is_told_one_by_one(remarkable: Told) -> None:
+    before = [order("o1", "buy", "4"), fill("old", "o1", "99", "1", -60, exchange_trade_id="x0")]
+    operations = [fill("a0", "o1", "100", "1", 0), *remarkable, fill("a9", "o1", "103", "1", 9)]
+    together, alone = BotFactory(), BotFactory()
+    for bot in (together, alone):
+        tell(bot, before)
+
+    told = tell(together, operations)
+
+    assert told == [result for operation in operations for result in tell(alone, [operation])]
+    assert rows(together) == rows(alone)
+
+
+def test_random_histories() -> None:
+    source = random.Random(7)
+    operations: Told = []
+    second, held = 0, Decimal(0)
+    for number in range(40):
+        quantities = [Decimal(source.randrange(1, 3000)) / 1000 for _ in range(source.randrange(1, 6))]
+        # It leans against what is held, so that it flips and closes again and again.
+        side = "sell" if held > 0 else "buy"
+        held += sum(quantities) if side == "buy" else -sum(quantities)
+        operations.append(order(f"o{number}", side, str(sum(quantities))))
+        for place, quantity in enumerate(quantities):
+            second += source.randrange(0, 3)
+            price, fee = f"{source.uniform(20, 60000):.4f}", f"{source.uniform(-0.05, 3):.4f}"
+            told = {"fee": fee, "fee_currency": source.choice([None, "USDT", "BTC"])}
+            operations.append(fill(f"f{number}-{place}", f"o{number}", price, str(quantity), second, **told))
+    together, alone = BotFactory(), BotFactory()
+
+    for at in range(0, len(operations), 17):
+        tell(together, operations[at : at + 17])
+    for operation in operations:
+        tell(alone, [operation])
+
+    assert rows(together) == rows(alone)
+    assert Position.objects.filter(bot=together, status="closed").count() > 15
+
+
+def test_a_run_reads_and_writes_its_order_once(django_assert_max_num_queries: Any) -> None:
+    bot = BotFactory()
+    tell(bot, [order("o1", "buy", "20")])
+    fills = [read_operation(OperationIn(**fill(f"a{n}", "o1", "100", "1", n))).fill for n in range(20)]
+    run = [one for one in fills if one is not None]
+
+    # Twenty fills, and what surrounds them: transaction, scope, bot, lock, load, order, event, position, trade.
+    with django_assert_max_num_queries(36):
+        tell_run(bot, run)
+
+    assert Order.objects.get(bot=bot).filled_quantity == 20
+    assert Position.objects.get(bot=bot).version == 20
+
+
+def tell_run(bot: Bot, fills: list[NewFill]) -> None:
+    def plan(context: BotContext) -> Plan[Outcome]:
+        outcomes = yield from record_run(context, fills)
+        assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+        return Outcome(200, {})
+
+    run_for(bot.bot_id, plan)
+
+
+def test_a_run_is_of_one_order_and_in_its_order() -> None:
+    one, two, three = (
+        operation.fill
+        for operation in (read_operation(OperationIn(**fill(f"a{n}", "o1", "100", "1", n))) for n in range(3))
+    )
+    assert one is not None
+    assert two is not None
+    assert three is not None
+
+    assert is_run([one, two, three])
+    assert not is_run([one, three, two])
+    assert not is_run([one, two, two])
+    assert not is_run([one, replace(two, order_id="o2")])
+    assert not is_run([replace(one, exchange_trade_id="x"), replace(two, exchange_trade_id="x")])
