@@ -73,8 +73,8 @@ def test_every_policy_of_own_rows_is_the_same_rule() -> None:
     )
 
     acting = (
-        "CASE WHEN starts_with((SESSION_USER)::text, 'bot:'::text) THEN substr((SESSION_USER)::text, 5) "
-        "ELSE NULLIF(current_setting('app.bot_id'::text, true), ''::text) END"
+        "( SELECT CASE WHEN starts_with((SESSION_USER)::text, 'bot:'::text) THEN substr((SESSION_USER)::text, 5) "
+        "ELSE NULLIF(current_setting('app.bot_id'::text, true), ''::text) END AS \"nullif\")"
     )
     rule = f"((bot_id)::text = {acting})"
     assert [tuple(" ".join(part.split()) for part in pair) for pair in rules] == [(rule, rule)]
