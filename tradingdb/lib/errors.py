@@ -59,6 +59,12 @@ class PermissionDenied(DomainError):
     http_status = 403
 
 
+class ReauthenticationRequired(PermissionDenied):
+    """The call needs a proof within the last five minutes that the person is there; a personal token never is one."""
+
+    code = "reauthentication_required"
+
+
 class NotFound(DomainError):
     """No such object among the caller's own."""
 
