@@ -1,7 +1,6 @@
 """What django-allauth asks of us: nobody signs up, secrets are encrypted, one confirmation counts everywhere."""
 
 from base64 import b64decode, b64encode
-from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -12,15 +11,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from accounts.services.attempts import Attempt
-from accounts.services.factors import has_factor, named_owner
+from accounts.services.factors import named_owner
 from accounts.services.reauthentication import is_fresh
-from accounts.session_store import STARTED
 from tradingdb.lib import crypto
-
-# A first factor may be added this long after the sign-in without another confirmation: there is only the password yet.
-ENROL_WITHIN = timedelta(minutes=15)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types for this
@@ -39,13 +33,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return user
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
-        request = context.request
-        now = timezone.now()
-        if is_fresh(request.session, now):
-            return False
-        started = request.session.get(STARTED)
-        is_new = isinstance(started, float) and now.timestamp() - started < ENROL_WITHIN.total_seconds()
-        return not (is_new and isinstance(request.user, User) and not has_factor(request.user))
+        """Ask for what we ask for everywhere, and count it as we do."""
+        return not is_fresh(context.request.session, timezone.now())
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         return [{"id": "reauthenticate", "description": "Confirm", "url": reverse("account_reauthenticate")}]

@@ -144,7 +144,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return bot_id is not None and self._memberships.get(bot_id, False)
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Answer from the role, and for a row from its bot; `app.import_model` asks for adding or changing by a file."""
+        """Answer from the role, and for a row from its bot; `app.import_model` asks for changing by a file."""
         if not self.is_active or self.role == Role.ADMIN:
             return self.is_active
         return self._role_allows(perm) and (obj is None or self._has_bot_of(obj, perm))

@@ -1,10 +1,10 @@
 """Guessing is slowed down, never locked: buckets of attempts that fill again, so that nobody shuts the admin out.
 
-Three buckets stand before a password or code. The one of the person *from one network* is small: whoever guesses from one
-place empties it for that place alone. The one of the network bounds guessing over many people. The one of the person
-bounds guessing from many places, and binds only networks from which the person has not come in within thirty days: in an
-attack the admin signs in from where the admin always does. Refused attempts are not counted, so one place cannot empty
-the person's bucket. Redis counts for all processes; without it each process counts by itself.
+Three buckets stand before a password or code. The one of the person *from one network* is small: whoever guesses from
+one place empties it for that place alone. The one of the network bounds guessing over many people. The one of the
+person bounds guessing from many places, and binds only networks from which the person has not come in within thirty
+days: in an attack the admin signs in from where the admin always does. Refused attempts are not counted, so one place
+cannot empty the person's bucket. Redis counts for all processes; without it each process counts by itself.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ PAIR = Bucket("pair", 10, MINUTE_MS)
 NETWORK = Bucket("network", 60, MINUTE_MS // 6)
 PERSON = Bucket("person", 60, MINUTE_MS // 2)
 
-# Every bucket is looked at before one is charged: a refused attempt costs nothing anywhere. ARGV: per key burst, refill.
+# Every bucket is looked at before one is charged: a refused attempt costs nothing. ARGV: per key burst, refill.
 TAKE = """
 local now = redis.call('TIME')
 local t = now[1] * 1000 + now[2] / 1000

@@ -13,6 +13,9 @@ from allauth.mfa.utils import decrypt
 from django.db import transaction
 
 from accounts.models import User
+from accounts.services.sessions import sessions_end
+from audit.services.actions import Actor
+from tradingdb.lib.errors import NotFound
 
 # Whose secrets are encrypted and decrypted now, where the request does not say it: at sign-in nobody is signed in yet.
 _owner: ContextVar[int | None] = ContextVar("owner of factors", default=None)
@@ -79,3 +82,14 @@ def _use_step(app: Authenticator, code: str) -> bool:
             app.save(update_fields=["data"])
             return True
     return False
+
+
+@transaction.atomic
+def factors_remove(*, user: User, actor: Actor, reason: str = "") -> None:
+    """Take all factors of a person away, and end the sessions: for who lost the device."""
+    removed = sorted(Authenticator.objects.select_for_update().filter(user=user).values_list("type", flat=True))
+    if not removed:
+        raise NotFound("This person has no second factor.")
+    Authenticator.objects.filter(user=user).delete()
+    actor.record("factors.remove", "user", user.email, before={"factors": removed}, reason=reason)
+    sessions_end(user=user, actor=actor, reason=reason)

@@ -1,4 +1,4 @@
-"""The fresh proof that a person at a session is still the person: a code or passkey where they have one, else the password.
+"""The fresh proof that it is still the person at a session: a code or passkey where they have one, else the password.
 
 One mechanism for pages and API: the moment is kept in the session, and counts for five minutes.
 """

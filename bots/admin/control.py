@@ -1,14 +1,13 @@
-"""Control states: read here, changed by buttons that ask for a reason; a release asks for the password as well."""
+"""Control states: read here, changed by buttons that ask for a reason; a release asks for a proof as well."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
-from accounts.services.reauthentication import reauthenticate
+from accounts.services.memberships import require_act
 from audit.services.actions import Actor
 from bots.choices import ControlLevel, ControlScope
 from bots.models import ControlState
@@ -34,12 +33,6 @@ class RestrictForm(ReasonForm):
             (ControlLevel.REDUCING, "REDUCING: only orders that reduce"),
         ]
     )
-
-
-class ReleaseForm(ReasonForm):
-    """Why trading may go on, and the proof of who says so."""
-
-    password = forms.CharField(widget=forms.PasswordInput, help_text="Your own, again.")
 
 
 @admin.register(ControlState)
@@ -75,6 +68,8 @@ class ControlStateAdmin(ControlModelAdmin):
         form = RestrictForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
+                scope, target = form.cleaned_data["scope"], form.cleaned_data["target"]
+                require_act(Actor(request.user, request), target if scope == ControlScope.BOT else None)
                 row = control_set(**form.cleaned_data, actor=Actor(request.user, request))
             except DomainError as e:
                 form.add_error(None, e.message)
@@ -93,12 +88,9 @@ class ControlStateAdmin(ControlModelAdmin):
     def is_offered(self, name: str, row: ControlState) -> bool:
         return row.state != ControlLevel.ACTIVE
 
-    @asking(label="Release", permission="administer", icon="play_arrow", form_class=ReleaseForm)
+    @asking(label="Release", permission="administer", icon="play_arrow", needs_proof=True)
     def release(self, request: HttpRequest, row: ControlState, data: dict[str, Any]) -> str:
         """Trading in this scope goes on, as far as no other restriction holds."""
-        if not request.user.is_authenticated:
-            raise PermissionDenied
-        reauthenticate(user=request.user, password=data["password"], request=request)
         control_set(
             scope=row.scope, target=row.target, state=ControlLevel.ACTIVE, reason=data["reason"],
             actor=Actor(request.user, request),

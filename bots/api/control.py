@@ -10,7 +10,7 @@ from accounts.services.reauthentication import ReauthenticationRequired, reauthe
 from bots.api.answers import TimeOut, answer, errors
 from bots.api.auth import Staff, for_staff
 from bots.api.routers import staff as router
-from bots.api.schemas import ControlIn, PasswordIn
+from bots.api.schemas import ConfirmIn, ControlIn
 from bots.choices import ControlLevel, ControlScope
 from bots.ledger.shapes import stamp
 from bots.services.control import control_set, state_of
@@ -36,11 +36,12 @@ class FreshOut(BaseModel):
 
 @router.post("/control", auth=for_staff(Role.TRADER), response={200: ControlOut, **errors(404, 413, 415)})
 def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
-    """Halt, reduce or release. Releasing (ACTIVE) needs an admin whose password was confirmed just now."""
+    """Halt, reduce or release. Releasing (ACTIVE) needs an admin who confirmed just now to be there."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
     if body.state == ControlLevel.ACTIVE:
         staff.require(Role.ADMIN)
         staff.require_fresh()
+    staff.require_act(body.target if body.scope == ControlScope.BOT else None)
     row = control_set(
         scope=body.scope, target=body.target or "", state=body.state, reason=body.reason, actor=staff.actor(request)
     )
@@ -48,9 +49,13 @@ def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
 
 
 @router.post("/auth/confirm", auth=for_staff(), response={200: FreshOut, **errors(413, 415)})
-def confirm_password(request: HttpRequest, body: PasswordIn) -> HttpResponse:
-    """Confirm the password of the person at the session; it counts for five minutes."""
+def confirm(request: HttpRequest, body: ConfirmIn) -> HttpResponse:
+    """Confirm that the person at the session is there, by a code of the second factor, or without one by the password.
+
+    It counts for five minutes. With a passkey the page /account/confirm/ does the same.
+    """
     staff: Staff = request.auth  # type: ignore[attr-defined]
     if not staff.has_session:
         raise ReauthenticationRequired("Only a session can be confirmed; a personal token never is fresh.")
-    return answer({"fresh_until": stamp(reauthenticate(user=staff.user, password=body.password, request=request))})
+    until = reauthenticate(user=staff.user, request=request, password=body.password or "", code=body.code or "")
+    return answer({"fresh_until": stamp(until)})

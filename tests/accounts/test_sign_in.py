@@ -129,6 +129,7 @@ def test_a_person_sets_up_an_app_by_the_pages(client):
     answer = client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}, follow=True)
 
     assert answer.status_code == 200
+    assert answer.request["PATH_INFO"] == reverse("mfa_view_recovery_codes"), answer.content.decode()[-1500:]
     assert len(answer.context["unused_codes"]) == 10
     browser = Client()
     sign_in(browser, "me@example.com")

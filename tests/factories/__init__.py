@@ -5,7 +5,14 @@ trades that follow from fills) uses the services. Times default to fixed moments
 a bot's own stamps.
 """
 
-from tests.factories.accounts import AuthIdentityFactory, SavedViewFactory, UserFactory, VerificationCodeFactory
+from tests.factories.accounts import (
+    AuthIdentityFactory,
+    BotMembershipFactory,
+    SavedViewFactory,
+    SessionFactory,
+    UserFactory,
+    VerificationCodeFactory,
+)
 from tests.factories.analytics import (
     DailyCandleChangeFactory,
     DailyCandleFactory,
@@ -63,6 +70,7 @@ __all__ = [
     "AccountBalanceFactory",
     "AuthIdentityFactory",
     "BotFactory",
+    "BotMembershipFactory",
     "BroadcastFactory",
     "CandleFactory",
     "CashFlowFactory",
@@ -92,6 +100,7 @@ __all__ = [
     "RateLimitFactory",
     "RiskMetricsFactory",
     "SavedViewFactory",
+    "SessionFactory",
     "SignalFactory",
     "StrategyFactory",
     "StrategyPerformanceFactory",

@@ -1,4 +1,4 @@
-"""What the admin's base classes ask of the apps above them: the record of what people do, and the proof who is there."""
+"""What the admin's base classes ask of the apps above: the record of what people do, the proof who is there."""
 
 from collections.abc import Mapping
 from typing import Any
