@@ -231,9 +231,8 @@ class Hub:
         now = await self._ask(as_they_are, viewers) if viewers else None
         if now is None:
             return
-        for watcher in [
-            watcher for watcher in self._watchers if now.get(watcher.viewer, watcher.viewer) != watcher.viewer
-        ]:
+        # Who joined meanwhile was asked at the door.
+        for watcher in [each for each in self._watchers if now.get(each.viewer, each.viewer) != each.viewer]:
             self.leave(watcher)
             watcher.outlet.close(SIGNED_OUT if now[watcher.viewer] is None else RESTART)
 

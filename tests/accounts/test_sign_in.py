@@ -124,6 +124,7 @@ def test_a_person_sets_up_an_app_by_the_pages(client):
     UserFactory(email="me@example.com")
     sign_in(client, "me@example.com")
 
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     page = client.get(reverse("mfa_activate_totp"))
     secret = page.context["form"].secret
     answer = client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}, follow=True)
