@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import urlencode
 
 from accounts.models import User
 from accounts.services.factors import has_factor
@@ -61,8 +62,11 @@ class PeopleMiddleware(MiddlewareMixin):
         if request.path.startswith(API):
             return None
         if isinstance(error, ReauthenticationRequired):
-            answer: HttpResponse = suspend_request(request, reverse("account_reauthenticate"))
-            return answer
+            confirm = reverse("account_reauthenticate")
+            if error.keeps_form:
+                answer: HttpResponse = suspend_request(request, confirm)
+                return answer
+            return HttpResponseRedirect(f"{confirm}?{urlencode({'next': request.get_full_path()})}")
         if isinstance(error, RateLimited):
             page = error_pages.page(request, 429, error.message)
             page["Retry-After"] = str(error.retry_after)

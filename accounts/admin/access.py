@@ -89,13 +89,13 @@ class BotMembershipAdmin(RecordedAdmin):
         return display.link(row.bot_id, "bots_bot_change", row.bot_id)
 
     def create(self, request: HttpRequest, obj: BotMembership, form: ModelForm) -> None:
-        require_fresh(request)
+        require_fresh(request, keeps_form=True)
         obj.pk = membership_set(
             user_id=obj.user_id, bot_id=obj.bot_id, may_act=obj.may_act, actor=self.actor(request)
         ).pk
 
     def update(self, request: HttpRequest, obj: BotMembership, names: Sequence[str], *, reason: str) -> None:
-        require_fresh(request)
+        require_fresh(request, keeps_form=True)
         membership_set(
             user_id=obj.user_id, bot_id=obj.bot_id, may_act=obj.may_act, actor=self.actor(request), reason=reason
         )

@@ -99,14 +99,19 @@ class UserAdmin(RecordedAdmin):
     def show_role(self, user: User) -> SafeString:
         return display.badge(user.role, tone=ROLE_TONES.get(user.role, ""))
 
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Ask for the proof before the form is filled in: it has a password in it, which is kept nowhere."""
+        if self.has_add_permission(request):
+            require_fresh(request)
+        return super().add_view(request, form_url, extra_context)
+
     def create(self, request: HttpRequest, obj: User, form: ModelForm) -> None:
-        require_fresh(request)
         obj.pk = person_create(**form.cleaned_data, actor=self.actor(request)).pk
 
     def update(self, request: HttpRequest, obj: User, names: Sequence[str], *, reason: str) -> None:
         changes = {name: getattr(obj, name) for name in names}
         if not ENDING.isdisjoint(changes):
-            require_fresh(request)
+            require_fresh(request, keeps_form=True)
         person_update(user_id=obj.pk, changes=changes, actor=self.actor(request), reason=reason)
 
     @asking(label="Set password", permission="administer", icon="password", form_class=PasswordForm, needs_proof=True)

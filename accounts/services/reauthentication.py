@@ -87,10 +87,10 @@ def is_fresh(session: SessionBase, now: datetime) -> bool:
     return isinstance(confirmed, (int, float)) and 0 <= now.timestamp() - confirmed < FRESH_FOR.total_seconds()
 
 
-def require_fresh(request: HttpRequest) -> None:
+def require_fresh(request: HttpRequest, *, keeps_form: bool = False) -> None:
     """Raise ReauthenticationRequired unless the person at the page just proved to be there.
 
-    Pages answer it with the page that asks, and go on from there.
+    Pages answer it with the page that asks, and go on from there; with `keeps_form` what was sent is sent again.
     """
     if not is_fresh(request.session, timezone.now()):
-        raise ReauthenticationRequired("Confirm that it is you first.")
+        raise ReauthenticationRequired("Confirm that it is you first.", keeps_form=keeps_form)

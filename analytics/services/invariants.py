@@ -228,7 +228,7 @@ def _inputs(window: Window | None) -> Findings:
         for found in _different(bots[start : start + BOTS_AT_ONCE], by_bot)
     ]
     keys = {"bots": [row.bot_id for row, _ in different], "dates": [row.date for row, _ in different]}
-    stale = set(fetch(STALE, definition=DEFINITION, **keys)) if different else set()
+    stale = set(fetch(STALE, definition=DEFINITION, **keys, since=None)) if different else set()
     return findings(
         {"bot_id": row.bot_id, "date": row.date, "inputs_hash": row.inputs_hash, "inputs_hash_now": now}
         for row, now in different

@@ -133,7 +133,7 @@ class BotAdmin(RecordedAdmin):
     def update(self, request: HttpRequest, obj: Bot, names: Sequence[str], *, reason: str) -> None:
         changes = {name: getattr(obj, name) for name in names}
         if raised_limits(bot_get(obj.bot_id), changes):
-            require_fresh(request)
+            require_fresh(request, keeps_form=True)
         bot_update(bot_id=obj.bot_id, changes=changes, actor=self.actor(request), reason=reason)
 
     # --- buttons

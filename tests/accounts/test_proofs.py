@@ -153,6 +153,17 @@ def test_a_raised_limit_on_the_page_goes_on_after_the_proof():
     assert UserAction.objects.filter(resource_id=bot.bot_id).latest("id").reason == "more room"
 
 
+def test_a_password_in_a_form_is_not_kept_while_the_proof_is_asked_for():
+    admin, user = browser_of("admin"), UserFactory()
+    new = "another horse battery"
+
+    for view, args in (("accounts_user_new_password", [user.pk]), ("accounts_user_add", [])):
+        form = {"password": new, "reason": "x", "email": "n@example.com", "role": "viewer", "full_name": ""}
+        answer = admin.post(reverse(f"admin:{view}", args=args), form)
+        assert answer["Location"].startswith(reverse("account_reauthenticate"))
+        assert new not in str(dict(admin.session.items()))
+
+
 @pytest.mark.parametrize("view", ["bots_bot_new_token", "accounts_user_new_token", "accounts_user_new_password"])
 def test_secrets_are_made_after_a_proof(view):
     admin = browser_of("admin")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.sessions.backends.base import UpdateError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils import timezone
 from accounts.models import Session
 from accounts.services.people import person_set_password, person_update
 from accounts.services.sessions import session_id
+from accounts.tasks import remove_ended_sessions
 from audit.models import UserAction
 from audit.services.actions import SYSTEM
 from tests.accounts.conftest import is_in, sign_in
@@ -166,11 +168,21 @@ def test_an_admin_ends_the_sessions_of_anyone_with_a_proof_and_a_reason():
 def test_a_session_that_was_ended_is_not_brought_back_by_a_request_on_its_way():
     browser, user = signed_in()
     session = browser.session
+    assert session.get("started_at"), "read before it ends"
     Session.objects.filter(user=user).delete()
 
     session["reauthenticated_at"] = 1.0
-    with pytest.raises(Exception, match="deleted|exist|update"):
+    with pytest.raises(UpdateError):
         session.save()
+    assert not Session.objects.filter(user=user).exists()
+
+
+def test_what_ended_by_time_is_removed(clock):
+    _, user = signed_in()
+    clock.shift(31 * MINUTE)
+    signed_in()
+
+    assert remove_ended_sessions() == 1
     assert not Session.objects.filter(user=user).exists()
 
 

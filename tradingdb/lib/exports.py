@@ -213,7 +213,7 @@ class ExportMixin(ModelAdmin):
             return
         if not getattr(request.user, "is_admin", False):
             raise PermissionDenied("A whole table of this size is an admin's to take out; narrow the list.")
-        require_fresh(request)
+        require_fresh(request, keeps_form=True)
 
     def _answer(
         self, request: HttpRequest, rows: models.QuerySet[Any], resource: TableResource, kind: str

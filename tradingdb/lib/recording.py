@@ -19,6 +19,6 @@ def record(
     )  # fmt: skip
 
 
-def require_fresh(request: HttpRequest) -> None:
+def require_fresh(request: HttpRequest, *, keeps_form: bool = False) -> None:
     """Raise ReauthenticationRequired unless the person of this request just proved to be there."""
-    import_string(settings.FRESHNESS)(request)
+    import_string(settings.FRESHNESS)(request, keeps_form=keeps_form)

@@ -354,6 +354,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
+    "remove ended sessions": {"task": "accounts.tasks.remove_ended_sessions", "schedule": crontab(minute="50")},
     "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
     "remove old invariant runs": {
         "task": "audit.tasks.remove_old_invariant_runs",
