@@ -89,8 +89,7 @@ def call_page(route: str) -> Callable[[Caller], HttpResponseBase]:
     """Return the opening of a page; of those that only take forms, the sending of an empty one."""
     address = re.sub(r"<int:\w+>", "1", route)
     address = re.sub(r"<path:\w+>", "1", address)
-    address = re.sub(r"\^?\(\?P<app_label>[^)]*\)", "bots", address)
-    address = re.sub(r"\(\?P<url>[^)]*\)", "nothing-here", address).replace("$", "")
+    address = address.replace("<app_label>", "bots").replace("<url>", "nothing-here")
 
     def call(caller: Caller) -> HttpResponseBase:
         answer = caller.get(address)

@@ -4,9 +4,16 @@ import re
 
 import pytest
 from django.conf import settings
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from audit.services.actions import SYSTEM
+from bots.services.tokens import token_create
 from tests.access import probing, ways
 from tests.access.probing import CALLERS, NO, PROOF, SIGN_IN, YES
+from tests.factories import BotFactory
+from tests.live.live_browser import SocketServer
+from tradingdb.routing import websocket_application
 
 PAGE = settings.BASE_DIR / "docs" / "access.md"
 LINE = re.compile(
@@ -53,6 +60,35 @@ def test_each_way_opens_for_whom_the_page_says(house):
     assert not wrong, "\n".join(["docs/access.md:", *wrong])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_each_socket_opens_for_whom_the_page_says():
+    bot = BotFactory(bot_id="bot_1")
+    people = probing.callers(token_create(bot_id=bot.bot_id, actor=SYSTEM).token)
+    server = SocketServer(websocket_application)
+    try:
+        actual = {name: [opens(server, name, people[caller]) for caller in CALLERS] for name in ways.sockets()}
+    finally:
+        server.stop()
+
+    rows = documented()
+    assert {name: rows[name] for name in ways.sockets()} == actual
+
+
+def opens(server, name, caller):
+    """Return whether a socket lets a caller in."""
+    headers = (
+        {"Authorization": caller.defaults["HTTP_AUTHORIZATION"]} if "HTTP_AUTHORIZATION" in caller.defaults else {}
+    )
+    if settings.SESSION_COOKIE_NAME in caller.cookies:
+        headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={caller.cookies[settings.SESSION_COOKIE_NAME].value}"
+    address = server.url(name.replace("<str:bot_id>", "bot_1"))
+    try:
+        with connect(address, additional_headers=headers, origin="http://127.0.0.1"):
+            return YES
+    except InvalidStatus:
+        return NO
+
+
 def test_the_matrix_has_no_surprises():
     """Rules over the whole matrix, so that a wrong line that was pasted does not pass."""
     open_to_all = {name for name, cells in documented().items() if cells[0] == YES}
@@ -69,11 +105,10 @@ def test_the_matrix_has_no_surprises():
 
 # Everything else needs somebody.
 OPEN_TO_ALL = {
-    "/account/2fa/passkeys/login/",
     "/account/inactive/",
     "/account/login/",
-    "/account/logout/",
-    "/admin/jsi18n/",
+    "/admin/logout/",
+    "/admin/password_change/",
     "/docs/problems",
     "/favicon.ico",
     "/health/live",
