@@ -12,6 +12,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -84,6 +85,8 @@ def admin_login(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         return allauth_login(request)
     query = request.GET.urlencode()
+    # A script takes the token from here and posts at once.
+    get_token(request)
     return HttpResponseRedirect(reverse("account_login") + (f"?{query}" if query else ""))
 
 

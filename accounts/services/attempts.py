@@ -40,7 +40,7 @@ class Bucket:
     refill_ms: int
 
 
-PAIR = Bucket("pair", 10, MINUTE_MS)
+PAIR = Bucket("pair", 5, MINUTE_MS // 2)
 NETWORK = Bucket("network", 60, MINUTE_MS // 6)
 PERSON = Bucket("person", 60, MINUTE_MS // 2)
 
@@ -62,6 +62,14 @@ for i, key in ipairs(KEYS) do
   redis.call('SET', key, string.format('%.3f', tats[i]), 'PX', math.ceil(tats[i] - t) + 1000)
 end
 return 0
+"""
+
+# What a good one took goes back.
+GIVE_BACK = """
+for i, key in ipairs(KEYS) do
+  local tat = tonumber(redis.call('GET', key))
+  if tat then redis.call('SET', key, string.format('%.3f', tat - tonumber(ARGV[i])), 'KEEPTTL') end
+end
 """
 
 Key = tuple[str, Bucket]
@@ -89,6 +97,13 @@ class LocalBuckets:
             while len(self._tats) > self._most:
                 self._tats.popitem(last=False)
         return 0
+
+    def give_back(self, keys: list[Key]) -> None:
+        """Take one attempt off each."""
+        with self._lock:
+            for key, bucket in keys:
+                if key in self._tats:
+                    self._tats[key] -= bucket.refill_ms
 
     def clear(self, keys: list[Key]) -> None:
         """Forget some buckets."""
@@ -133,8 +148,9 @@ class Attempt:
             raise RateLimited("Too many attempts. Wait a moment.", retry_after=-(-wait // 1000))
 
     def succeeded(self) -> None:
-        """Empty the pair's bucket: the person is here. The others stay, or good logins would pay for guesses."""
+        """Forget the guesses of the person from here; of the wider buckets this one try goes back, and no guess."""
         _clear([self._pair])
+        _give_back([self._network, self._person])
 
     def _is_known(self) -> bool:
         """Whether the person came in from this network lately."""
@@ -155,6 +171,15 @@ def _take(keys: list[Key]) -> int:
     except RedisError as e:
         logger.warning("Attempts are counted in this process alone: %s", type(e).__name__)
         return LOCAL.take(keys)
+
+
+def _give_back(keys: list[Key]) -> None:
+    LOCAL.give_back(keys)
+    names = [key for key, _ in keys]
+    try:
+        get_redis_connection("default").eval(GIVE_BACK, len(names), *names, *(bucket.refill_ms for _, bucket in keys))
+    except RedisError:
+        return
 
 
 def _clear(keys: list[Key]) -> None:

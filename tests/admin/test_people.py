@@ -153,7 +153,7 @@ def login(client, username, password):
 
 
 def test_login_page_carries_our_name(client, db):
-    page = client.get("/admin/login/").content.decode()
+    page = client.get("/admin/login/", follow=True).content.decode()
 
     assert "tradingdb control room" in page
     assert "Django" not in page

@@ -11,8 +11,8 @@ from bots.models import Bot, CashFlow, ExchangeAccount
 from bots.services.registry import bot_register, bot_update
 from config_app.models import BotConfiguration
 from config_app.services.configurations import configuration_activate
-from tests.api.conftest import Caller, bot_caller
-from tests.factories import BotFactory
+from tests.api.conftest import Caller, bot_caller, session_caller
+from tests.factories import PASSWORD, BotFactory, UserFactory
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 
 NEW: dict[str, Any] = {
@@ -135,7 +135,10 @@ def test_a_registered_bot_keeps_what_people_changed():
 
 
 def test_tokens_are_made_shown_once_and_revoked(admin: Caller, bot: Bot):
-    made = admin.post(f"/bots/{bot.bot_id}/tokens", {"scopes": ["read"], "days": 7})
+    assert admin.post(f"/bots/{bot.bot_id}/tokens", {}).json()["code"] == "reauthentication_required"
+    session = session_caller(UserFactory())
+    session.post("/auth/confirm", {"password": PASSWORD})
+    made = session.post(f"/bots/{bot.bot_id}/tokens", {"scopes": ["read"], "days": 7})
 
     body = made.json()
     assert made.status_code == 201
