@@ -42,11 +42,12 @@ class SessionStore(DatabaseStore):
         return max(0, int((self.get_expiry_date() - timezone.now()).total_seconds()))
 
     async def aget_expiry_date(self, **kwargs: Any) -> datetime:
-        await self._aget_session()
+        # Reads the session, so that what follows finds it in memory.
+        await self.aget(STARTED)
         return self.get_expiry_date()
 
     async def aget_expiry_age(self, **kwargs: Any) -> int:
-        await self._aget_session()
+        await self.aget(STARTED)
         return self.get_expiry_age()
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:

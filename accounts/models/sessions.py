@@ -1,5 +1,7 @@
 """Sessions of people, and of browsers that are on their way in."""
 
+from typing import ClassVar
+
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
 from django.db.models import F, Q
@@ -32,7 +34,7 @@ class Session(AbstractBaseSession):
     ip_address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the person signed in from.")
     user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
 
-    objects = SessionManager()
+    objects: ClassVar[SessionManager] = SessionManager()  # type: ignore[misc]  # declared otherwise by the stubs
 
     class Meta:
         db_table = "sessions"
