@@ -21,7 +21,7 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
         data = options.get("data")
         if data is not None and "login" not in data and "username" in data:
             named: QueryDict = data.copy()
-            named["login"] = named["username"]
+            named["login"] = str(named["username"])
             options["data"] = named
         super().__init__(*args, **options)
         self.fields["login"].label = "E-mail address"

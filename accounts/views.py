@@ -83,7 +83,8 @@ class IdentityForm(forms.Form):
 def admin_login(request: HttpRequest) -> HttpResponseBase:
     """Answer at the admin's own login address: with the way to the one sign-in, and to a posted form as that does."""
     if request.method == "POST":
-        return allauth_login(request)
+        answer: HttpResponseBase = allauth_login(request)
+        return answer
     query = request.GET.urlencode()
     # A script takes the token from here and posts at once.
     get_token(request)

@@ -34,7 +34,7 @@ class Session(AbstractBaseSession):
     ip_address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the person signed in from.")
     user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
 
-    objects: ClassVar[SessionManager] = SessionManager()  # type: ignore[misc]  # declared otherwise by the stubs
+    objects: ClassVar[SessionManager] = SessionManager()
 
     class Meta:
         db_table = "sessions"

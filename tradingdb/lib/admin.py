@@ -349,7 +349,7 @@ class LedgerAdmin(ControlModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = set()
+        found: set[Any] = set()
         for name in (*self.search_exact, *self.scoped_search):
             match = Q(**{name: term})
             if name in self.scoped_search:
