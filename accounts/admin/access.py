@@ -64,7 +64,7 @@ class SessionAdmin(ControlModelAdmin):
 
 @admin.register(BotMembership)
 class BotMembershipAdmin(RecordedAdmin):
-    list_display = ("show_user", "show_bot", "may_act", "created_at")
+    list_display = ("created_at", "show_user", "show_bot", "may_act")
     list_filter = (("user", RelatedFilter), ("bot", RelatedFilter))
     list_select_related = ("user", "bot")
     search_fields = ("user__email", "bot__bot_id")

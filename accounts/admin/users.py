@@ -169,7 +169,7 @@ class UserAdmin(RecordedAdmin):
             table(self.admin_site, "Sessions", Session.objects.filter(user=row, expire_date__gt=timezone.now()),
                   ("show_id", "started_at", "seen_at", "ip_address", "user_agent"), empty="Not signed in."),
             table(self.admin_site, "Bots", BotMembership.objects.filter(user=row).select_related("bot"),
-                  ("show_bot", "may_act", "created_at"),
+                  ("created_at", "show_bot", "may_act"),
                   empty="All bots." if row.visible_bots is None else "No bot yet: give some under Bot memberships."),
             table(self.admin_site, "Known elsewhere as", identities, known, empty="Under no other name."),
         ]  # fmt: skip

@@ -165,7 +165,7 @@ def tables(seen: Collection[str] | None) -> list[Section]:
               ("position_id", "bot", "symbol", "side", "size", "avg_entry_price", "current_price", "unrealized_pnl",
                "opened_at"), more_url=list_url(Position, status__exact="open"), empty="Every bot is flat."),
         table(admin.site, f"Risk metrics of {last}" if last else "Risk metrics", metrics,
-              ("show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
+              ("date", "show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
               empty="Computed once a day, after the UTC day has ended."),
         table(admin.site, "Unresolved risk events", breaches,
               ("event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken"),
