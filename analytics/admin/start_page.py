@@ -70,7 +70,9 @@ def tile(name: str, value: Any, url: str, note: Any = "") -> dict[str, Any]:
     return {"name": name, "value": value, "url": url, "note": note}
 
 
-def tiles(bots: Sequence[Bot], earned: Earned, now: datetime, seen: Collection[str] | None) -> list[dict[str, Any]]:
+def tiles(
+    bots: Sequence[Bot], earned: Earned, now: datetime, seen: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the figures on top."""
     states = [bot.liveness(now) for bot in bots]
     wrong = sum(state in ("down", "late") for state in states)
@@ -97,7 +99,7 @@ def ledger_tile(now: datetime) -> dict[str, Any]:
     return tile("Ledger", value, list_url(InvariantRun), state.note + age)
 
 
-def waiting_tiles(now: datetime, seen: Collection[str] | None) -> list[dict[str, Any]]:
+def waiting_tiles(now: datetime, seen: Collection[str] | None = None) -> list[dict[str, Any]]:
     """Return a tile of each thing that waits for people, or for an order."""
     parked = of_bots(ParkedFact.objects.filter(state=ParkedState.PARKED), seen)
     cases, inbox, conflicts = (of_bots(rows, seen) for rows in (open_cases(), open_inbox(), open_conflicts()))

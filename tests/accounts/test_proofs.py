@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.admin.utils import quote
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -138,7 +139,7 @@ def test_raising_a_limit_needs_a_proof_lowering_it_none():
 
 def test_a_raised_limit_on_the_page_goes_on_after_the_proof():
     admin, bot = browser_of("admin"), BotFactory(max_positions=3)
-    page = reverse("admin:bots_bot_change", args=[bot.bot_id])
+    page = reverse("admin:bots_bot_change", args=[quote(bot.bot_id)])
     form = {
         "bot_name": bot.bot_name, "description": "", "max_positions": 7, "leverage_limit": bot.leverage_limit,
         "max_daily_loss_pct": "", "max_weekly_loss_pct": "", "max_drawdown_pct": "", "reason": "more room",
@@ -169,9 +170,11 @@ def test_secrets_are_made_after_a_proof(view):
     admin = browser_of("admin")
     row = BotFactory() if view.startswith("bots") else admin.user
 
-    assert admin.get(reverse(f"admin:{view}", args=[row.pk]))["Location"].startswith(reverse("account_reauthenticate"))
+    assert admin.get(reverse(f"admin:{view}", args=[quote(row.pk)]))["Location"].startswith(
+        reverse("account_reauthenticate")
+    )
     call(admin, CONFIRM, {"password": PASSWORD})
-    assert admin.get(reverse(f"admin:{view}", args=[row.pk])).status_code == 200
+    assert admin.get(reverse(f"admin:{view}", args=[quote(row.pk)])).status_code == 200
 
 
 def test_a_role_changes_after_a_proof():

@@ -261,4 +261,4 @@ def test_banner_says_mode_and_halt(admin, house):
 
 
 def test_banner_is_not_shown_to_strangers(client, db):
-    assert client.get("/admin/login/").context["environment"] is None
+    assert client.get("/account/login/").context.get("environment") is None

@@ -158,11 +158,11 @@ def test_tokens_are_made_shown_once_and_revoked(admin: Caller, proven: Caller, b
     assert UserAction.objects.filter(action="token.revoke").count() == 1
 
 
-def test_a_third_live_token_is_refused(admin: Caller, bot: Bot):
+def test_a_third_live_token_is_refused(proven: Caller, bot: Bot):
     bot_caller(bot)
     bot_caller(bot)
 
-    response = admin.post(f"/bots/{bot.bot_id}/tokens", {})
+    response = proven.post(f"/bots/{bot.bot_id}/tokens", {})
 
     assert (response.status_code, response.json()["code"]) == (409, "too_many_tokens")
 
