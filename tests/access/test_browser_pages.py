@@ -73,6 +73,8 @@ def test_no_page_breaks_the_policy_or_a_rule_of_axe(live_server, house, admin, c
 
     with sync_playwright() as driver, driver.chromium.launch(executable_path=chromium, args=ARGS) as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
+        # A busy machine is slow, not wrong.
+        page.set_default_timeout(180_000)
         page.add_init_script(LISTEN)
         page.on("request", lambda r: trouble.append((page.url, r.url)) if foreign(r.url, host) else None)
         page.goto(f"{live_server.url}/account/login/")
