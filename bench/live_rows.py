@@ -67,9 +67,9 @@ class BenchRows:
     def _sign_in(self) -> None:
         from django.conf import settings
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-        from django.contrib.sessions.backends.db import SessionStore
 
         from accounts.models import User
+        from accounts.session_store import SessionStore
 
         user = User.objects.create_user(f"{self._name}@example.com", role="viewer")
         session = SessionStore()

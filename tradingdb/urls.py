@@ -6,6 +6,7 @@ from django.http import FileResponse, HttpRequest
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from accounts.views import admin_login
 from bots.api.dashboard import dashboard
 from tradingdb.lib import health, telemetry
 
@@ -23,7 +24,11 @@ handler500 = "tradingdb.lib.error_pages.broken"
 urlpatterns = [
     path("", dashboard, name="dashboard"),
     path("api/v1/", include("tradingdb.api")),
+    # One place to come in; a script that posts its form to the admin's login is let in there as well.
+    path("admin/login/", admin_login),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password", query_string=True)),
     path("admin/", admin.site.urls),
+    path("account/", include("accounts.urls")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("docs/problems", problems, name="problems"),

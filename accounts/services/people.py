@@ -9,10 +9,13 @@ from django.db import transaction
 
 from accounts.choices import Role
 from accounts.models import User
+from accounts.services.sessions import sessions_end
 from audit.services.actions import Actor
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 
-CHANGEABLE = frozenset({"full_name", "role", "is_active"})
+CHANGEABLE = frozenset({"full_name", "role", "is_active", "has_all_bots"})
+# A change of these ends the person's sessions.
+ENDING = frozenset({"role", "is_active", "has_all_bots"})
 
 
 class LastAdmin(Conflict):
@@ -54,6 +57,8 @@ def person_update(*, user_id: int, changes: Mapping[str, Any], actor: Actor, rea
         raise LastAdmin("This is the last active admin.")
     user.save(update_fields=[*new, "updated_at"])
     actor.record("user.update", "user", user.email, before=before, after=new, reason=reason)
+    if not ENDING.isdisjoint(new):
+        sessions_end(user=user, actor=actor, reason=reason)
     return user
 
 
@@ -67,6 +72,24 @@ def person_set_password(*, user_id: int, password: str, actor: Actor, reason: st
     user.set_password(password)
     user.save(update_fields=["password", "updated_at"])
     actor.record("user.password", "user", user.email, reason=reason)
+    sessions_end(user=user, actor=actor, reason=reason)
+    return user
+
+
+@transaction.atomic
+def person_change_password(*, user: User, old: str, new: str, actor: Actor, session: str | None) -> User:
+    """Let a person change the own password; every session but the one at hand ends.
+
+    Raises ValidationFailed for a wrong old or a weak new one.
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
+    if not user.check_password(old):
+        raise ValidationFailed("The old password is wrong.")
+    _check_password(new, user)
+    user.set_password(new)
+    user.save(update_fields=["password", "updated_at"])
+    actor.record("user.password", "user", user.email, reason="own")
+    sessions_end(user=user, actor=actor, but=session)
     return user
 
 

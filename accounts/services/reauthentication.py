@@ -1,4 +1,7 @@
-"""The fresh proof that a person at a session is still the person: the password, again."""
+"""The fresh proof that it is still the person at a session: a code or passkey where they have one, else the password.
+
+One mechanism for pages and API: the moment is kept in the session, and counts for five minutes.
+"""
 
 from datetime import datetime, timedelta
 
@@ -8,21 +11,26 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
-from audit.models import UserAction
+from accounts.services.attempts import Attempt
+from accounts.services.factors import has_factor, use_code
 from audit.services.actions import Actor
-from tradingdb.lib.errors import PermissionDenied, RateLimited
+from tradingdb.lib.errors import PermissionDenied, ReauthenticationRequired
 
 FRESH_FOR = timedelta(minutes=5)
 SESSION_KEY = "reauthenticated_at"
 FAILURE_ACTION = "reauthentication.failed"
-MAX_FAILURES = 5
-FAILURE_WINDOW = timedelta(minutes=15)
 
-
-class ReauthenticationRequired(PermissionDenied):
-    """The call needs a password confirmed within the last five minutes; a personal token never is."""
-
-    code = "reauthentication_required"
+__all__ = [
+    "FRESH_FOR",
+    "FactorRequired",
+    "ReauthenticationRequired",
+    "WrongCode",
+    "WrongPassword",
+    "is_fresh",
+    "note_fresh",
+    "reauthenticate",
+    "require_fresh",
+]
 
 
 class WrongPassword(PermissionDenied):
@@ -31,25 +39,58 @@ class WrongPassword(PermissionDenied):
     code = "wrong_password"
 
 
-def reauthenticate(*, user: User, password: str, request: HttpRequest) -> datetime:
-    """Note in the session that the person gave the password; return until when that counts.
+class WrongCode(PermissionDenied):
+    """The code is wrong, old or used."""
 
-    Raises WrongPassword, and RateLimited after five wrong ones in a quarter of an hour.
+    code = "wrong_code"
+
+
+class FactorRequired(PermissionDenied):
+    """The person has a second factor, so the password alone confirms nothing."""
+
+    code = "second_factor_required"
+
+
+def reauthenticate(*, user: User, request: HttpRequest, password: str = "", code: str = "") -> datetime:
+    """Note in the session that the person proved to be there; return until when that counts.
+
+    Raises WrongPassword, WrongCode, FactorRequired for a password from somebody with a second factor, and RateLimited
+    where too many wrong ones came.
     """
-    now = timezone.now()
-    failures = UserAction.objects.filter(user=user, action=FAILURE_ACTION, created_at__gt=now - FAILURE_WINDOW)
-    if failures.count() >= MAX_FAILURES:
-        raise RateLimited("Too many wrong passwords.", retry_after=int(FAILURE_WINDOW.total_seconds()))
     actor = Actor(user, request)
-    if authenticate(request, username=user.email, password=password) != user:
+    if has_factor(user) and not code:
+        raise FactorRequired("You have a second factor: confirm with a code of your app or with your passkey.")
+    attempt = Attempt(user.email, request, kind="confirm")
+    attempt.take()
+    if code:
+        is_right = use_code(user=user, code=code) is not None
+    else:
+        is_right = authenticate(request, username=user.email, password=password) == user
+    if not is_right:
         actor.record(FAILURE_ACTION, "user", user.email)
-        raise WrongPassword("The password is wrong.")
+        raise WrongCode("The code is wrong, too old or used.") if code else WrongPassword("The password is wrong.")
+    attempt.succeeded()
+    return note_fresh(user, request, method="code" if code else "password")
+
+
+def note_fresh(user: User, request: HttpRequest, *, method: str) -> datetime:
+    """Keep the moment of a proof in the session; return until when it counts."""
+    now = timezone.now()
     request.session[SESSION_KEY] = now.timestamp()
-    actor.record("reauthentication.confirm", "user", user.email)
+    Actor(user, request).record("reauthentication.confirm", "user", user.email, after={"method": method})
     return now + FRESH_FOR
 
 
 def is_fresh(session: SessionBase, now: datetime) -> bool:
-    """Whether the password was confirmed at this session within the last five minutes."""
+    """Whether the person proved to be there at this session within the last five minutes."""
     confirmed = session.get(SESSION_KEY)
     return isinstance(confirmed, (int, float)) and 0 <= now.timestamp() - confirmed < FRESH_FOR.total_seconds()
+
+
+def require_fresh(request: HttpRequest, *, keeps_form: bool = False) -> None:
+    """Raise ReauthenticationRequired unless the person at the page just proved to be there.
+
+    Pages answer it with the page that asks, and go on from there; with `keeps_form` what was sent is sent again.
+    """
+    if not is_fresh(request.session, timezone.now()):
+        raise ReauthenticationRequired("Confirm that it is you first.", keeps_form=keeps_form)

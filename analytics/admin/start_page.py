@@ -1,6 +1,6 @@
 """The admin's start page: what runs, what is open, what was earned today, what waits for people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +31,7 @@ from bots.models import (
     UnattributedFill,
 )
 from tradingdb.lib import display
+from tradingdb.lib.bot_rows import of_bots, visible_bots
 from tradingdb.lib.sections import Section, list_url, table
 
 # Net P&L by bot and quote currency.
@@ -43,12 +44,13 @@ BOTS_SHOWN = 50
 def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add tiles and tables to the context of the admin's index."""
     now = timezone.now()
-    bots = list(Bot.objects.exclude(status=BotStatus.ARCHIVED))
+    seen = visible_bots(request.user)
+    bots = list(of_bots(Bot.objects.exclude(status=BotStatus.ARCHIVED), seen))
     earned = pnl_of_day(now)
     context.update(
         title="Start page",
-        tiles=tiles(bots, earned, now),
-        sections=[bots_table(bots, earned, now), *tables()],
+        tiles=tiles(bots, earned, now, seen),
+        sections=[bots_table(bots, earned, now), *tables(seen)],
         as_of=display.moment(now),
     )
     return context
@@ -70,21 +72,24 @@ def tile(name: str, value: Any, url: str, note: Any = "") -> dict[str, Any]:
     return {"name": name, "value": value, "url": url, "note": note}
 
 
-def tiles(bots: Sequence[Bot], earned: Earned, now: datetime) -> list[dict[str, Any]]:
+def tiles(
+    bots: Sequence[Bot], earned: Earned, now: datetime, seen: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the figures on top."""
     states = [bot.liveness(now) for bot in bots]
     wrong = sum(state in ("down", "late") for state in states)
-    open_positions = bounded_count(Position.objects.open())
+    open_positions = bounded_count(of_bots(Position.objects.open(), seen))
     trouble = f"{wrong} late or down" if wrong else ""
-    halts = [str(row) for row in ControlState.objects.exclude(state="ACTIVE").order_by("scope", "target")[:3]]
+    restricted = of_bots(ControlState.objects.exclude(state="ACTIVE"), seen)
+    halts = [str(row) for row in restricted.order_by("scope", "target")[:3]]
     return [
         tile("Bots up", f"{states.count('up')} of {len(bots)}", list_url(Bot), trouble),
         *pnl_tiles(bots, earned),
         tile("Open positions", open_positions or "0", list_url(Position, status__exact="open")),
         tile("Trading", display.badge("restricted", tone="bad") if halts else display.badge("allowed", tone="ok"),
              room_url(), "; ".join(halts) or "no halt in force"),
-        ledger_tile(now),
-        *waiting_tiles(now),
+        *([ledger_tile(now)] if seen is None else []),
+        *waiting_tiles(now, seen),
     ]  # fmt: skip
 
 
@@ -96,16 +101,17 @@ def ledger_tile(now: datetime) -> dict[str, Any]:
     return tile("Ledger", value, list_url(InvariantRun), state.note + age)
 
 
-def waiting_tiles(now: datetime) -> list[dict[str, Any]]:
+def waiting_tiles(now: datetime, seen: Collection[str] | None = None) -> list[dict[str, Any]]:
     """Return a tile of each thing that waits for people, or for an order."""
-    parked = ParkedFact.objects.filter(state=ParkedState.PARKED)
-    disobeyed = RiskEvent.objects.filter(risk_type=RiskType.HALT_NOT_OBEYED, resolved=False)
+    parked = of_bots(ParkedFact.objects.filter(state=ParkedState.PARKED), seen)
+    disobeyed = of_bots(RiskEvent.objects.filter(risk_type=RiskType.HALT_NOT_OBEYED, resolved=False), seen)
     disobeyed_url = list_url(RiskEvent, risk_type__exact=RiskType.HALT_NOT_OBEYED.value, resolved__exact="0")
+    cases, inbox, conflicts = (of_bots(rows, seen) for rows in (open_cases(), open_inbox(), open_conflicts()))
     return [
         waiting_tile("Halts not obeyed", disobeyed, disobeyed_url, "event_time", now),
-        waiting_tile("Open cases", open_cases(), list_url(ReconciliationCase, status__exact="open"), "opened_at", now),
-        waiting_tile("Inbox", open_inbox(), list_url(UnattributedFill, status__exact="open"), "received_at", now),
-        waiting_tile("Open conflicts", open_conflicts(), list_url(IngestConflict, status__exact="open"), "received_at",
+        waiting_tile("Open cases", cases, list_url(ReconciliationCase, status__exact="open"), "opened_at", now),
+        waiting_tile("Inbox", inbox, list_url(UnattributedFill, status__exact="open"), "received_at", now),
+        waiting_tile("Open conflicts", conflicts, list_url(IngestConflict, status__exact="open"), "received_at",
                      now),
         waiting_tile("Parked facts", parked, list_url(ParkedFact, state__exact="parked"), "received_at", now),
     ]  # fmt: skip
@@ -154,22 +160,24 @@ def bots_table(bots: Sequence[Bot], earned: Earned, now: datetime) -> Section:
     return Section(title="Bots", headings=titles, lines=lines, more_url=list_url(Bot), empty=empty)
 
 
-def tables() -> list[Section]:
+def tables(seen: Collection[str] | None) -> list[Section]:
     """Return the tables below the bots."""
     last = RiskMetrics.objects.order_by().aggregate(day=Max("date"))["day"]
-    breaches = RiskEvent.objects.filter(resolved=False).order_by("-event_time")[:10]
-    metrics = RiskMetrics.objects.filter(date=last).select_related("bot").order_by("bot_id")
+    breaches = of_bots(RiskEvent.objects.filter(resolved=False), seen).order_by("-event_time")[:10]
+    metrics = of_bots(RiskMetrics.objects.filter(date=last), seen).select_related("bot").order_by("bot_id")
+    positions = of_bots(Position.objects.open(), seen).select_related("bot").order_by("-opened_at")
+    events = of_bots(SystemEvent.objects.all(), seen).order_by("-event_time", "-id")[:10]
     return [
-        table(admin.site, "Open positions", Position.objects.open().select_related("bot").order_by("-opened_at"),
+        table(admin.site, "Open positions", positions,
               ("position_id", "bot", "symbol", "side", "size", "avg_entry_price", "current_price", "unrealized_pnl",
                "opened_at"), more_url=list_url(Position, status__exact="open"), empty="Every bot is flat."),
         table(admin.site, f"Risk metrics of {last}" if last else "Risk metrics", metrics,
-              ("show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
+              ("date", "show_bot", *METRIC_COLUMNS[1:]), more_url=list_url(RiskMetrics),
               empty="Computed once a day, after the UTC day has ended."),
         table(admin.site, "Unresolved risk events", breaches,
               ("event_time", "show_bot_id", "risk_type", "symbol", "current_value", "limit_value", "action_taken"),
               more_url=list_url(RiskEvent, resolved__exact="0"), empty="No limit was broken."),
-        table(admin.site, "Latest events", SystemEvent.objects.order_by("-event_time", "-id")[:10],
+        table(admin.site, "Latest events", events,
               ("event_time", "event_level", "event_type", "show_bot_id", "message"), more_url=list_url(SystemEvent),
               empty="Nothing has been reported."),
     ]  # fmt: skip

@@ -79,6 +79,8 @@ class ActivePositionSummaryAdmin(MoneyViewAdmin):
         "position_id", "show_bot", "deployment_mode", "symbol", "side", "size", "avg_entry_price", "current_price",
         "position_value_usd", "unrealized_pnl", "unrealized_pnl_pct", "currency", "leverage", "opened_at", "hours_held",
     )  # fmt: skip
+    # The first column leads to the position itself.
+    list_display_links = ("symbol",)
     list_filter = (
         BOT_FILTER, symbols_of(Position), ("side", ChoicesFilter), ("deployment_mode", ChoicesFilter),
         ("opened_at", DayRangeFilter),

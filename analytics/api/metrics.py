@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from analytics.models import RiskMetrics
 from bots.api import rows
 from bots.api.answers import answer, errors
-from bots.api.auth import for_staff
+from bots.api.auth import Staff, for_staff
 from bots.api.pagination import PageQuery, page_of
 from bots.api.routers import staff as router
 from bots.selectors.lists import listing
@@ -56,4 +56,6 @@ DailyPage = rows.page_model(DailyOut)
 @router.get("/metrics/daily", auth=for_staff(), response={200: DailyPage, **errors()})
 def list_daily_metrics(request: HttpRequest, query: Query[DailyQuery]) -> HttpResponse:
     """Risk and performance figures, one row a bot and UTC day, newest first; null is "undefined"."""
-    return answer(page_of(DAILY, query.model_dump(exclude={"limit", "cursor"}), query))
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    given = {**query.model_dump(exclude={"limit", "cursor"}), "bots": staff.bots}
+    return answer(page_of(DAILY, given, query))

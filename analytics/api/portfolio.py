@@ -9,7 +9,7 @@ from analytics.models import PortfolioSnapshot
 from analytics.selectors.portfolio import portfolio_current
 from bots.api import rows
 from bots.api.answers import TimeOut, answer, errors
-from bots.api.auth import for_staff
+from bots.api.auth import Staff, for_staff
 from bots.api.pagination import PageQuery, page_of
 from bots.api.routers import staff as router
 from bots.selectors.lists import listing
@@ -45,10 +45,14 @@ class CurrentOut(BaseModel):
 @router.get("/portfolio/current", auth=for_staff(), response={200: CurrentOut, **errors()})
 def get_portfolio(request: HttpRequest) -> HttpResponse:
     """What all bots together are worth and risk now, one portfolio a currency."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     return answer(portfolio_current())
 
 
 @router.get("/portfolio/snapshots", auth=for_staff(), response={200: SnapshotPage, **errors()})
 def list_snapshots(request: HttpRequest, query: Query[SnapshotQuery]) -> HttpResponse:
     """Snapshots of the five-minute grid, newest first."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     return answer(page_of(SNAPSHOTS, query.model_dump(exclude={"limit", "cursor"}), query))

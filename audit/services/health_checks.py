@@ -50,7 +50,7 @@ def check_api_service() -> Check:
 
 def check_web_ui() -> Check:
     """Get the page on which people sign in."""
-    return _check_page(HealthSystem.WEB_UI, "/admin/login/")
+    return _check_page(HealthSystem.WEB_UI, "/account/login/")
 
 
 def _check_page(system: HealthSystem, path: str) -> Check:

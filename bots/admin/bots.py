@@ -31,10 +31,12 @@ from bots.models import (
     Signal,
     Trade,
 )
+from bots.selectors.bots import bot_get, raised_limits
 from bots.services.registry import bot_register, bot_update
 from bots.services.tokens import DEFAULT_DAYS, MAX_DAYS, token_create
 from tradingdb.lib import display
 from tradingdb.lib.asking import asking
+from tradingdb.lib.recording import require_fresh
 from tradingdb.lib.sections import Link, Section, list_url, row_url, table
 from tradingdb.lib.units import Kind
 
@@ -131,6 +133,8 @@ class BotAdmin(RecordedAdmin):
 
     def update(self, request: HttpRequest, obj: Bot, names: Sequence[str], *, reason: str) -> None:
         changes = {name: getattr(obj, name) for name in names}
+        if raised_limits(bot_get(obj.bot_id), changes):
+            require_fresh(request, keeps_form=True)
         bot_update(bot_id=obj.bot_id, changes=changes, actor=self.actor(request), reason=reason)
 
     # --- buttons
@@ -162,7 +166,7 @@ class BotAdmin(RecordedAdmin):
         ones first."""
         return self._set_status(request, row, BotStatus.STOPPED, data["reason"])
 
-    @asking(label="New token", permission="administer", icon="key", form_class=TokenForm)
+    @asking(label="New token", permission="administer", icon="key", form_class=TokenForm, needs_proof=True)
     def new_token(self, request: HttpRequest, row: Bot, data: dict[str, Any]) -> HttpResponse:
         """Makes an API token for this bot. A bot has at most two live ones: the one in use, and one to change over to.
         The token is shown once."""

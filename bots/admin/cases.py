@@ -27,6 +27,7 @@ from bots.services.cases import case_update
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, DropdownFilter, RelatedFilter
 from tradingdb.lib.asking import asking
+from tradingdb.lib.bot_rows import of_bots, visible_bots
 from tradingdb.lib.sections import Section, table
 
 SIDES = {CaseKind.POSITION_MISMATCH: ("The fills say", "Told")}
@@ -166,9 +167,9 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
 
     def sections(self, request: HttpRequest, row: ReconciliationCase) -> list[Section]:
         if row.kind == CaseKind.POSITION_MISMATCH:
-            return self._positions(row)
+            return self._positions(request, row)
         if row.kind == CaseKind.UNATTRIBUTED:
-            return [self._inbox(row)]
+            return [self._inbox(request, row)]
         return [
             self._rows(title, rows)
             for title, rows in subjects_of(row).items()
@@ -178,14 +179,16 @@ class ReconciliationCaseAdmin(BotLedgerAdmin):
     def _rows(self, title: str, rows: models.QuerySet[Any]) -> Section:
         return table(self.admin_site, title, rows, COLUMNS[rows.model], empty="It has not been reported.")
 
-    def _positions(self, row: ReconciliationCase) -> list[Section]:
+    def _positions(self, request: HttpRequest, row: ReconciliationCase) -> list[Section]:
         """All bots of the account count, and what waits in its inbox may be the difference."""
         bots = Bot.objects.filter(account=row.account_id) if row.account_id else Bot.objects.filter(bot_id=row.bot_id)
-        positions = Position.objects.filter(bot__in=bots, symbol=row.symbol).order_by("-opened_at")[:10]
+        found = of_bots(Position.objects.filter(bot__in=bots, symbol=row.symbol), visible_bots(request.user))
+        positions = found.order_by("-opened_at")[:10]
         title = f"Positions in {row.symbol}"
-        return [table(self.admin_site, title, positions, COLUMNS[Position]), self._inbox(row)]
+        return [table(self.admin_site, title, positions, COLUMNS[Position]), self._inbox(request, row)]
 
-    def _inbox(self, row: ReconciliationCase) -> Section:
+    def _inbox(self, request: HttpRequest, row: ReconciliationCase) -> Section:
         fills = UnattributedFill.objects.filter(account=row.account_id, symbol=row.symbol, status=InboxStatus.OPEN)
+        fills = of_bots(fills, visible_bots(request.user))
         columns = ("exchange_trade_id", "side", "quantity", "price", "executed_at", "source")
         return table(self.admin_site, "Fills without a bot", fills, columns)

@@ -1,4 +1,4 @@
-"""The control page, the states and their history: changed by buttons that ask for a reason, a release for more."""
+"""The control page, the states and their history: changed by buttons that ask for a reason, a release for a proof."""
 
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from accounts.services.reauthentication import reauthenticate
+from accounts.services.memberships import require_act
 from audit.services.actions import Actor
 from bots.admin.control_room import proof_of, room_context, room_url
 from bots.admin.ledger import BOT_FILTER, BotLedgerAdmin
@@ -55,9 +55,9 @@ class HaltForm(ReasonForm):
 
 
 class ReleaseForm(ReasonForm):
-    """Why trading may go on, and the proof of who says so."""
+    """Why trading may go on, and how far."""
 
-    field_order = ("state", "reason", "password")
+    field_order = ("state", "reason")
     state = forms.ChoiceField(
         choices=[
             (ControlLevel.ACTIVE, "ACTIVE: trading goes on"),
@@ -66,7 +66,6 @@ class ReleaseForm(ReasonForm):
         initial=ControlLevel.ACTIVE,
         required=False,
     )
-    password = forms.CharField(widget=forms.PasswordInput, help_text="Your own, again.")
 
 
 @admin.register(ControlState)
@@ -155,6 +154,8 @@ class ControlStateAdmin(ControlModelAdmin):
         form = RestrictForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
+                scope, target = form.cleaned_data["scope"], form.cleaned_data["target"]
+                require_act(Actor(request.user, request), target if scope == ControlScope.BOT else None)
                 row = control_set(**form.cleaned_data, actor=Actor(request.user, request))
             except DomainError as e:
                 form.add_error(None, e.message)
@@ -173,12 +174,9 @@ class ControlStateAdmin(ControlModelAdmin):
     def is_offered(self, name: str, row: ControlState) -> bool:
         return row.state != ControlLevel.ACTIVE
 
-    @asking(label="Release", permission="administer", icon="play_arrow", form_class=ReleaseForm)
+    @asking(label="Release", permission="administer", icon="play_arrow", form_class=ReleaseForm, needs_proof=True)
     def release(self, request: HttpRequest, row: ControlState, data: dict[str, Any]) -> str:
         """Trading in this scope goes on, as far as no other restriction holds."""
-        if not request.user.is_authenticated:
-            raise PermissionDenied
-        reauthenticate(user=request.user, password=data["password"], request=request)
         control_set(
             scope=row.scope, target=row.target, state=data["state"] or ControlLevel.ACTIVE, reason=data["reason"],
             actor=Actor(request.user, request), on_release=partial(self._check_admin, request),

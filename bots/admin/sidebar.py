@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from bots.choices import CaseStatus, ConflictStatus, ControlLevel, ControlScope, DeploymentMode, InboxStatus
 from bots.models import Bot, ControlState, IngestConflict, ReconciliationCase, UnattributedFill
+from tradingdb.lib.bot_rows import of_bots, visible_bots
 from tradingdb.settings.unfold import NAVIGATION
 
 # Above this a badge says "99+": the exact number is no help, and counting costs.
@@ -37,10 +38,11 @@ def bounded_count(rows: models.QuerySet[Any]) -> str:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar, with the number of open cases and conflicts where there are any."""
+    seen = visible_bots(request.user)
     waiting = {
-        "Cases": bounded_count(open_cases()),
-        "Inbox": bounded_count(open_inbox()),
-        "Conflicts": bounded_count(open_conflicts()),
+        "Cases": bounded_count(of_bots(open_cases(), seen)),
+        "Inbox": bounded_count(of_bots(open_inbox(), seen)),
+        "Conflicts": bounded_count(of_bots(open_conflicts(), seen)),
     }
     groups = copy.deepcopy(NAVIGATION)
     for item in (item for group in groups for item in group["items"]):
@@ -53,7 +55,8 @@ def mode_banner(request: HttpRequest) -> tuple[str, str] | None:
     """Return word and tone of the banner: red while any running bot trades live, amber for demo; halts beside it."""
     if not request.user.is_authenticated:
         return None
-    modes = set(Bot.objects.running().order_by().values_list("deployment_mode", flat=True).distinct())
+    running = of_bots(Bot.objects.running(), visible_bots(request.user))
+    modes = set(running.order_by().values_list("deployment_mode", flat=True).distinct())
     everything = ControlState.objects.filter(scope=ControlScope.ALL).exclude(state=ControlLevel.ACTIVE)
     halt = everything.values_list("state", flat=True).first()
     words = [mode.upper() for mode in DeploymentMode.values if mode in modes] or ["NO BOTS"]

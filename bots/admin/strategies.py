@@ -7,6 +7,7 @@ from audit.admin.recorded import RecordedAdmin
 from bots.admin.trades import TRADE_COLUMNS
 from bots.models import Bot, Signal, Strategy, Trade
 from tradingdb.lib.admin import ChoicesFilter
+from tradingdb.lib.bot_rows import of_bots, visible_bots
 from tradingdb.lib.sections import Section, table
 
 SETTINGS = ("description", "type", "status", "symbols", "timeframes", "parameters", "risk_parameters")
@@ -38,10 +39,12 @@ class StrategyAdmin(RecordedAdmin):
         return row.name
 
     def sections(self, request: HttpRequest, row: Strategy) -> list[Section]:
-        signals = Signal.objects.filter(strategy=row.name).order_by("-timestamp")
-        trades = Trade.objects.filter(strategy=row.name).order_by("-entry_time")
+        seen = visible_bots(request.user)
+        bots = of_bots(Bot.objects.filter(strategy_name=row.name), seen)
+        signals = of_bots(Signal.objects.filter(strategy=row.name), seen).order_by("-timestamp")
+        trades = of_bots(Trade.objects.filter(strategy=row.name), seen).order_by("-entry_time")
         return [
-            table(self.admin_site, "Bots", Bot.objects.filter(strategy_name=row.name),
+            table(self.admin_site, "Bots", bots,
                   ("bot_id", "bot_name", "status", "deployment_mode", "heartbeat", "num_equity"),
                   empty="No bot names it as its strategy."),
             table(self.admin_site, "Latest signals", signals[:10],

@@ -19,7 +19,7 @@ from bots.live import ratelimit
 from bots.live.ratelimit import Bucket
 from bots.services.tokens import token_authenticate
 from tradingdb.lib import tokens
-from tradingdb.lib.errors import PermissionDenied, RateLimited
+from tradingdb.lib.errors import NotFound, PermissionDenied, RateLimited
 from tradingdb.lib.tokens import TokenContext
 
 RANK = {Role.VIEWER: 0, Role.TRADER: 1, Role.ADMIN: 2}
@@ -39,9 +39,29 @@ class Staff:
             raise PermissionDenied(f"This needs the role {role}.")
 
     def require_fresh(self) -> None:
-        """Raise ReauthenticationRequired unless the password was just confirmed."""
+        """Raise ReauthenticationRequired unless the person was just confirmed."""
         if not self.is_fresh:
-            raise ReauthenticationRequired("Confirm your password first (POST /auth/confirm); a token cannot.")
+            raise ReauthenticationRequired("Confirm that it is you first (POST /auth/confirm); a token cannot.")
+
+    @property
+    def bots(self) -> frozenset[str] | None:
+        """The bots whose rows the person sees; None for all."""
+        return self.user.visible_bots
+
+    def require_bot(self, bot_id: str | None) -> None:
+        """Raise NotFound for a bot that is not the person's to see."""
+        if self.bots is not None and bot_id not in self.bots:
+            raise NotFound("There is no such thing among your bots.")
+
+    def require_act(self, bot_id: str | None) -> None:
+        """Raise PermissionDenied for a bot the person may not act on; None stands for all of them."""
+        if not self.user.may_act_on(bot_id):
+            raise PermissionDenied("This concerns bots that are not yours to act on.")
+
+    def require_all_bots(self) -> None:
+        """Raise PermissionDenied for somebody with some of the bots only."""
+        if self.bots is not None:
+            raise PermissionDenied("This adds up all bots, and you have some of them.")
 
     def actor(self, request: HttpRequest) -> Actor:
         """The person as the audit log names them."""

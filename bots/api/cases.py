@@ -1,9 +1,11 @@
 """What people look through and settle: cases, conflicts, parked facts, risk events, and what people did."""
 
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query
 
 from accounts.choices import Role
+from audit.models import RiskEvent
 from audit.services.risk_events import risk_event_resolve
 from bots.api import queries, rows
 from bots.api.answers import answer, errors
@@ -14,6 +16,7 @@ from bots.api.routers import staff as router
 from bots.api.schemas import CasePatch, ResolveIn
 from bots.choices import CaseStatus
 from bots.ledger.shapes import shape
+from bots.models import ReconciliationCase
 from bots.selectors import lists
 from bots.selectors.fields import RISK_EVENT
 from bots.services.cases import case_update
@@ -21,6 +24,15 @@ from bots.services.cases import case_update
 CasePage, ConflictPage = rows.page_model(rows.StaffCaseOut), rows.page_model(rows.ConflictOut)
 ParkedPage, RiskEventPage = rows.page_model(rows.ParkedOut), rows.page_model(rows.RiskEventOut)
 ActionPage = rows.page_model(rows.ActionOut)
+
+
+def _require(staff: Staff, model: type[Model], key: int) -> None:
+    """Raise NotFound for a row of a bot that the person does not see, PermissionDenied for one not to act on."""
+    if staff.bots is None:
+        return
+    bot_id = model._default_manager.filter(pk=key).values_list("bot_id", flat=True).first()
+    staff.require_bot(bot_id)
+    staff.require_act(bot_id)
 
 
 @router.get("/reconciliation/cases", auth=for_staff(), response={200: CasePage, **errors()})
@@ -37,6 +49,7 @@ def list_cases(request: HttpRequest, query: Query[queries.CaseQuery]) -> HttpRes
 def change_case(request: HttpRequest, case_id: Path[Id], body: CasePatch) -> HttpResponse:
     """Look into a case, explain it, close it. Who looks into it becomes its owner."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
+    _require(staff, ReconciliationCase, case_id)
     changes = body.model_dump(exclude_none=True)
     if changes.get("status") == CaseStatus.INVESTIGATING:
         changes["owner"] = staff.user
@@ -70,6 +83,7 @@ def list_risk_events(request: HttpRequest, query: Query[queries.RiskEventQuery])
 def resolve_risk_event(request: HttpRequest, event_id: Path[Id], body: ResolveIn) -> HttpResponse:
     """Close a risk event; the first closing stays."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
+    _require(staff, RiskEvent, event_id)
     event, was_open = risk_event_resolve(event_id=event_id, notes=body.notes, actor=staff.actor(request))
     row = shape({name: getattr(event, name) for name in RISK_EVENT}, RISK_EVENT)
     return answer(row, replayed=not was_open)
@@ -78,4 +92,6 @@ def resolve_risk_event(request: HttpRequest, event_id: Path[Id], body: ResolveIn
 @router.get("/audit/actions", auth=for_staff(), response={200: ActionPage, **errors()})
 def list_actions(request: HttpRequest, query: Query[queries.ActionQuery]) -> HttpResponse:
     """What people did, newest first."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     return page(request, lists.ACTIONS, query)

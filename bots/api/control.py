@@ -11,7 +11,7 @@ from accounts.services.reauthentication import ReauthenticationRequired, reauthe
 from bots.api.answers import TimeOut, answer, errors
 from bots.api.auth import Staff, for_staff
 from bots.api.routers import staff as router
-from bots.api.schemas import ControlIn, PasswordIn
+from bots.api.schemas import ConfirmIn, ControlIn
 from bots.choices import ControlLevel, ControlScope
 from bots.ledger.shapes import shape, stamp
 from bots.models import ControlChange
@@ -86,8 +86,8 @@ class FreshOut(BaseModel):
 
 @router.post("/control", auth=for_staff(Role.TRADER), response={200: ControlOut, **errors(404, 413, 415)})
 def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
-    """Halt, reduce or release. Lifting anything (to ACTIVE, and from HALTED to REDUCING) needs an admin whose password
-    was confirmed just now. When a halt is answered, no order request that was checked before it can still come through.
+    """Halt, reduce or release. Lifting anything (to ACTIVE, and from HALTED to REDUCING) needs an admin who confirmed
+    just now to be there. When a halt is answered, no order request that was checked before it can still come through.
     """
     staff: Staff = request.auth  # type: ignore[attr-defined]
 
@@ -97,6 +97,7 @@ def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
 
     if body.state == ControlLevel.ACTIVE:
         check_release()
+    staff.require_act(body.target if body.scope == ControlScope.BOT else None)
     with acting(reason=body.reason):
         row = control_set(
             scope=body.scope, target=body.target or "", state=body.state, reason=body.reason,
@@ -132,9 +133,13 @@ def list_changes(request: HttpRequest, limit: Annotated[int, Query(ge=1, le=1000
 
 
 @router.post("/auth/confirm", auth=for_staff(), response={200: FreshOut, **errors(413, 415)})
-def confirm_password(request: HttpRequest, body: PasswordIn) -> HttpResponse:
-    """Confirm the password of the person at the session; it counts for five minutes."""
+def confirm(request: HttpRequest, body: ConfirmIn) -> HttpResponse:
+    """Confirm that the person at the session is there, by a code of the second factor, or without one by the password.
+
+    It counts for five minutes. With a passkey the page /account/confirm/ does the same.
+    """
     staff: Staff = request.auth  # type: ignore[attr-defined]
     if not staff.has_session:
         raise ReauthenticationRequired("Only a session can be confirmed; a personal token never is fresh.")
-    return answer({"fresh_until": stamp(reauthenticate(user=staff.user, password=body.password, request=request))})
+    until = reauthenticate(user=staff.user, request=request, password=body.password or "", code=body.code or "")
+    return answer({"fresh_until": stamp(until)})

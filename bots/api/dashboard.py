@@ -48,8 +48,10 @@ def addresses() -> dict[str, str]:
              "signals": "signal", "halts": "controlstate"}  # fmt: skip
     return {
         "admin": reverse("admin:index"),
-        "login": reverse("admin:login"),
-        "logout": reverse("admin:logout"),
+        "login": reverse("account_login"),
+        "logout": reverse("account_logout"),
+        "account": reverse("account_home"),
+        "seen": reverse("account_seen"),
         "docs": reverse("api-1.0.0:openapi-view"),
         "control": reverse("admin:bots_controlstate_room"),
         "add_bot": reverse("admin:bots_bot_add"),

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from accounts.choices import Role
 from bots.api.answers import TimeOut, answer, errors
-from bots.api.auth import for_staff
+from bots.api.auth import Staff, for_staff
 from bots.api.routers import staff as router
 from bots.services.invariants.run import invariants_sweep, invariants_verify, last_report
 
@@ -30,6 +30,8 @@ class ReportOut(BaseModel):
 @router.get("/invariants", auth=for_staff(), response={200: ReportOut, 204: None, **errors(503)})
 def get_invariants(request: HttpRequest, run: bool = True) -> HttpResponse:
     """The last report; the first one is made for whoever asks first, unless `run` is false: 204 then."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     report = last_report()
     if report is None and not run:
         return HttpResponse(status=204)
@@ -39,4 +41,6 @@ def get_invariants(request: HttpRequest, run: bool = True) -> HttpResponse:
 @router.post("/invariants/run", auth=for_staff(Role.TRADER), response={200: ReportOut, **errors(413, 415)})
 def run_invariants(request: HttpRequest) -> HttpResponse:
     """Ask every invariant now, over the whole ledger, and answer with what they found."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     return answer(invariants_verify())

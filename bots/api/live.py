@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
 from bots.api.answers import TimeOut, errors, json_text
-from bots.api.auth import for_staff
+from bots.api.auth import Staff, for_staff
 from bots.api.routers import staff as router
 from bots.ledger.shapes import stamp
 from bots.live.load import load
@@ -42,6 +42,7 @@ class LiveOut(BaseModel):
 @router.get("/live", auth=for_staff(), response={200: LiveOut, **errors()})
 def get_live(request: HttpRequest) -> HttpResponse:
     """Open positions, bots, prices, totals and halts, as the sockets' snapshot shows them."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
     now = timezone.now()
     state = LiveState()
     prices = stored_prices()
@@ -55,7 +56,7 @@ def get_live(request: HttpRequest) -> HttpResponse:
         "influx": False,
     }
     view = View(
-        state, Filter(), rate=settings.LIVE_MAX_MESSAGES_PER_SECOND,
+        state, Filter(bots=staff.bots), rate=settings.LIVE_MAX_MESSAGES_PER_SECOND,
         about=lambda: {"sources": sources, "as_of": stamp(now)},
     )  # fmt: skip
     # The version is put in front of the snapshot's own fields.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, RootModel
 
 from bots.api import queries, rows
 from bots.api.answers import TimeOut, answer, errors
-from bots.api.auth import for_bots, for_readers
+from bots.api.auth import Staff, for_bots, for_readers
 from bots.api.pagination import PageQuery, page_of
 from bots.api.routers import bots as router
 from bots.choices import TokenScope
@@ -50,6 +50,12 @@ def caller_bot(request: HttpRequest, bot_id: str | None) -> str | None:
     return caller.bot_id if isinstance(caller, TokenContext) else bot_id
 
 
+def staff_bots(request: HttpRequest) -> frozenset[str] | None:
+    """Return the bots a person sees; None for all, and for a bot, which sees itself."""
+    caller = request.auth  # type: ignore[attr-defined]
+    return caller.bots if isinstance(caller, Staff) else None
+
+
 def scope_of(request: HttpRequest) -> AbstractContextManager[None]:
     """Return what the caller's reads run in: for a bot, row security with its own rows; for staff, nothing."""
     caller = request.auth  # type: ignore[attr-defined]
@@ -61,6 +67,7 @@ def page(request: HttpRequest, listing: Listing, query: PageQuery) -> HttpRespon
     given = query.model_dump(exclude={"limit", "cursor"})
     if "bot_id" in given:
         given["bot_id"] = caller_bot(request, given["bot_id"])
+    given["bots"] = staff_bots(request)
     with scope_of(request):
         return answer(page_of(listing, given, query))
 
@@ -80,6 +87,8 @@ def get_config(request: HttpRequest, query: Query[queries.ConfigQuery]) -> HttpR
     bot_id = caller_bot(request, query.bot_id)
     if bot_id is None:
         raise failure_of([(("query", "bot_id"), "is needed from staff")])
+    if isinstance(request.auth, Staff):  # type: ignore[attr-defined]
+        request.auth.require_bot(bot_id)  # type: ignore[attr-defined]
     with scope_of(request):
         bot_get(bot_id)
         return answer(active_configurations(bot_id))

@@ -14,7 +14,7 @@ from bots.api.routers import staff as router
 from bots.api.schemas import BotIn, BotPatch, NewTokenIn
 from bots.choices import BotStatus
 from bots.ledger.shapes import stamp
-from bots.selectors.bots import bot_get, bot_row, bot_rows, token_row
+from bots.selectors.bots import bot_get, bot_row, bot_rows, raised_limits, token_row
 from bots.services.registry import bot_register, bot_update
 from bots.services.tokens import token_create, token_revoke
 from tradingdb.lib.acting import acting
@@ -48,7 +48,8 @@ class NewTokenOut(BaseModel):
 @router.get("/bots", auth=for_staff(), response={200: BotList, **errors()})
 def list_bots(request: HttpRequest, query: Query[BotQuery]) -> HttpResponse:
     """Every bot with its limits and liveness."""
-    return answer({"items": bot_rows(query.model_dump(), timezone.now()), "next": None})
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    return answer({"items": bot_rows(query.model_dump(), timezone.now(), among=staff.bots), "next": None})
 
 
 @router.post(
@@ -64,6 +65,8 @@ def register_bot(request: HttpRequest, body: BotIn) -> HttpResponse:
 @router.get("/bots/{bot_id}", auth=for_staff(), response={200: BotDetail, **errors(404)})
 def get_bot(request: HttpRequest, bot_id: Path[BotId]) -> HttpResponse:
     """One bot, with what may be shown of its tokens."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_bot(bot_id)
     bot = bot_get(bot_id)
     tokens = [token_row(token) for token in bot.tokens.order_by("-created_at", "-pk")]
     return answer(bot_row(bot, timezone.now()) | {"tokens": tokens})
@@ -78,6 +81,10 @@ def change_bot(request: HttpRequest, bot_id: Path[BotId], body: BotPatch) -> Htt
         raise ValidationFailed("Nothing to change.")
     if changes != {"status": BotStatus.PAUSED}:
         staff.require(Role.ADMIN)
+    staff.require_bot(bot_id)
+    staff.require_act(bot_id)
+    if raised_limits(bot_get(bot_id), changes):
+        staff.require_fresh()
     with acting(reason=body.reason or ""):
         bot_update(bot_id=bot_id, changes=changes, actor=staff.actor(request), reason=body.reason or "")
     return answer(bot_row(bot_get(bot_id), timezone.now()))
@@ -89,6 +96,7 @@ def change_bot(request: HttpRequest, bot_id: Path[BotId], body: BotPatch) -> Htt
 def create_token(request: HttpRequest, bot_id: Path[BotId], body: NewTokenIn) -> HttpResponse:
     """Make a token for a bot; its secret is shown this once. Two may be live, so that one can take over."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_fresh()
     row, token = token_create(bot_id=bot_id, scopes=body.scopes, days=body.days, actor=staff.actor(request))
     shown = {"bot_id": bot_id, "prefix": row.prefix, "token": token, "scopes": row.scopes}
     return answer(shown | {"expires_at": stamp(row.expires_at)}, status=201)

@@ -337,7 +337,14 @@ class ResolveIn(StrictModel):
     notes: Reason
 
 
-class PasswordIn(StrictModel):
-    """The password of the person at the session."""
+class ConfirmIn(StrictModel):
+    """One proof of who is at the session: a code of the second factor, or the password of somebody without one."""
 
-    password: Annotated[str, Field(min_length=1, max_length=1000, strict=True)]
+    password: Annotated[str, Field(min_length=1, max_length=1000, strict=True)] | None = None
+    code: Annotated[str, Field(min_length=1, max_length=20, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.password is None) == (self.code is None):
+            raise wrong("proof", "needs either password or code")
+        return self

@@ -67,7 +67,7 @@ class LiveSocket(Socket):
         if viewer is None:
             raise DenyConnection
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
-        wanted = Filter(bot_id=query.get("bot", [None])[-1], symbol=query.get("symbol", [None])[-1])
+        wanted = Filter(bot_id=query.get("bot", [None])[-1], symbol=query.get("symbol", [None])[-1], bots=viewer.bots)
         await self.accept()
         try:
             self.watcher = await hub().join(self.base_send, viewer, wanted)

@@ -20,14 +20,14 @@ from bots.ledger.shapes import stamp
 from bots.live import messages
 from bots.live.bot_desk import BotDesk, Listener, load_bot_news, note_told
 from bots.live.load import load, realized_today
-from bots.live.outlet import SIGNED_OUT, Outlet, Send
+from bots.live.outlet import RESTART, SIGNED_OUT, Outlet, Send
 from bots.live.rebuild import rebuild_if_empty
 from bots.live.script import LiveUpdate
 from bots.live.state import Changes, LiveState
 from bots.live.stored import astored_prices
 from bots.live.subscription import Subscription
 from bots.live.view import Filter, View
-from bots.live.viewers import Viewer, still_watching
+from bots.live.viewers import Viewer, as_they_are
 
 logger = logging.getLogger(__name__)
 
@@ -229,14 +229,15 @@ class Hub:
                 await self._ask(note_told, told)
 
     async def _check_viewers(self) -> None:
-        """Close the sockets of people who signed out or were disabled."""
+        """Close the sockets of people who signed out or were disabled; who has other bots now connects again."""
         viewers = {watcher.viewer for watcher in self._watchers}
-        allowed = await self._ask(still_watching, viewers) if viewers else None
-        if allowed is None:
+        now = await self._ask(as_they_are, viewers) if viewers else None
+        if now is None:
             return
-        for watcher in [watcher for watcher in self._watchers if watcher.viewer in viewers - allowed]:
+        # Who joined meanwhile was asked at the door.
+        for watcher in [each for each in self._watchers if now.get(each.viewer, each.viewer) != each.viewer]:
             self.leave(watcher)
-            watcher.outlet.close(SIGNED_OUT)
+            watcher.outlet.close(SIGNED_OUT if now[watcher.viewer] is None else RESTART)
 
     async def _ping(self) -> None:
         self._tell_sources()

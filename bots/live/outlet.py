@@ -10,6 +10,8 @@ from bots.live.protocol import text_frame
 Send = Callable[[Any], Coroutine[Any, Any, None]]
 
 # Close codes of our own, beside the standard ones.
+# As a deploy: come again at once.
+RESTART = 1012
 SIGNED_OUT = 4401
 # Two seconds at the full pace. The events are shared by all sockets, so what waits costs little.
 MOST_WAITING = 120

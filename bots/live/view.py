@@ -19,15 +19,22 @@ class Filter:
 
     bot_id: str | None = None
     symbol: str | None = None
+    # Not asked for: the bots the person has; None is all of them.
+    bots: frozenset[str] | None = None
+
+    def has_bot(self, bot_id: str) -> bool:
+        """Whether a bot belongs to the view."""
+        return self.bot_id in (None, bot_id) and (self.bots is None or bot_id in self.bots)
 
     def has(self, bot_id: str, symbol: str) -> bool:
         """Whether something of this bot in this symbol belongs to the view; an empty word applies to all."""
-        return (self.bot_id in (None, bot_id) or not bot_id) and (self.symbol in (None, symbol) or not symbol)
+        is_here = self.has_bot(bot_id) if bot_id else self.bots is None
+        return is_here and (self.symbol in (None, symbol) or not symbol)
 
     def has_halt(self, data: dict[str, Any]) -> bool:
         """Whether a restriction can concern what is shown."""
         if data["scope"] == ControlScope.BOT:
-            return self.bot_id in (None, data["target"])
+            return self.has_bot(data["target"])
         return data["scope"] != ControlScope.SYMBOL or self.symbol in (None, data["target"])
 
 
@@ -99,7 +106,7 @@ class View:
                 pending.closed.pop(position_id, None)
                 pending.positions[position_id] = None
                 self._totals.put(position, self.state.group(position))
-        pending.bots.update(dict.fromkeys(bot_id for bot_id in changes.bots if self.filter.bot_id in (None, bot_id)))
+        pending.bots.update(dict.fromkeys(bot_id for bot_id in changes.bots if self.filter.has_bot(bot_id)))
         if changes.bots:
             self._totals.forget_bots()
         pending.prices.update(dict.fromkeys(symbol for symbol in changes.prices if self._shows_price(symbol)))
@@ -133,7 +140,7 @@ class View:
             self._snapshot = messages.snapshot(
                 seq=self.seq,
                 positions=(row.text for row in state.positions.values() if has(row.bot_id, row.symbol)),
-                bots=(bot.text() for bot in state.bots.values() if self.filter.bot_id in (None, bot.bot_id)),
+                bots=(bot.text() for bot in state.bots.values() if self.filter.has_bot(bot.bot_id)),
                 prices={symbol: price.text for symbol, price in state.prices.items() if self._shows_price(symbol)},
                 totals=self._totals_row(),
                 halts=[data for data in state.halts.values() if self.filter.has_halt(data)],
@@ -187,11 +194,12 @@ class View:
         )
 
     def _totals_row(self) -> dict[str, Any]:
-        bot_id, symbol = self.filter.bot_id, self.filter.symbol
+        symbol = self.filter.symbol
         bots: Iterable[Any] = self.state.bots.values()
         realized = self.state.realized
-        if bot_id is not None:
-            bots = [bot for bot in bots if bot.bot_id == bot_id]
+        if self.filter.bot_id is not None or self.filter.bots is not None:
+            bots = [bot for bot in bots if self.filter.has_bot(bot.bot_id)]
+            realized = {key: value for key, value in realized.items() if self.filter.has_bot(key[0])}
         if symbol is not None:
             realized = {key: value for key, value in realized.items() if key[1] == symbol}
         return self._totals.row(bots, realized, has_equity=symbol is None)

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.services.factors import has_factor
 from bots.models import BotToken
 
 
@@ -22,6 +23,8 @@ class Viewer:
 
     session_key: str
     user_id: int
+    # The bots the person sees; None is all of them.
+    bots: frozenset[str] | None = None
 
 
 def session_key_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -44,14 +47,14 @@ def viewer_of(session_key: str | None) -> Viewer | None:
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     # Django's own rule: backend, user and session hash must fit.
     user: Any = get_user(request)
-    if not isinstance(user, User) or not user.is_active:
+    if not isinstance(user, User) or not user.is_active or (settings.MFA_REQUIRED and not has_factor(user)):
         return None
-    return Viewer(session_key, user.pk)
+    return Viewer(session_key, user.pk, user.visible_bots)
 
 
-def still_watching(viewers: Collection[Viewer]) -> set[Viewer]:
-    """Return those who may go on watching."""
-    return {viewer for viewer in viewers if viewer_of(viewer.session_key) == viewer}
+def as_they_are(viewers: Collection[Viewer]) -> dict[Viewer, Viewer | None]:
+    """Return what each of them may see now; None for who may see nothing any more."""
+    return {viewer: viewer_of(viewer.session_key) for viewer in viewers}
 
 
 def usable_prefixes(prefixes: Collection[str], *, now: datetime | None = None) -> set[str]:

@@ -1,12 +1,13 @@
 """Bots as people and bots themselves read them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from bots.ledger.shapes import shape
 from bots.models import Bot, BotToken, ExchangeAccount
 from bots.selectors.fields import BOT, LIMITS, TOKEN
+from tradingdb.lib.bot_rows import of_bots
 from tradingdb.lib.errors import NotFound
 
 # Bots read themselves too, and have no right to these columns: of its account a bot's row tells the name alone.
@@ -25,10 +26,24 @@ def bot_row(bot: Bot, now: datetime) -> dict[str, Any]:
     return row
 
 
-def bot_rows(conditions: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """Return the bots whose columns have these values, by bot_id; None is "any"."""
+def bot_rows(
+    conditions: Mapping[str, Any], now: datetime, *, among: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the bots whose columns have these values, by bot_id; None is "any"; of some bots where they are named."""
     wanted = {name: value for name, value in conditions.items() if value is not None}
-    return [bot_row(bot, now) for bot in Bot.objects.select_related("account").filter(**wanted).order_by("bot_id")]
+    found = of_bots(Bot.objects.select_related("account").filter(**wanted), among)
+    return [bot_row(bot, now) for bot in found.order_by("bot_id")]
+
+
+def raised_limits(bot: Bot, changes: Mapping[str, Any]) -> list[str]:
+    """Return the limits that a change raises or takes away: None is "no limit"."""
+    raised = []
+    for name in LIMITS:
+        if name in changes:
+            old, new = getattr(bot, name), changes[name]
+            if old is not None and (new is None or new > old):
+                raised.append(name)
+    return raised
 
 
 def bot_get(bot_id: str) -> Bot:

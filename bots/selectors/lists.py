@@ -57,8 +57,8 @@ def _trade_status(value: str) -> Q:
 class Listing:
     """One list: its rows, the time they are ordered by, the columns they are read with, and their wire form.
 
-    `filters` turns the value of a parameter into a condition; bot_id, start and end every list has. `complete` adds to
-    the rows of a page what their columns do not say.
+    `filters` turns the value of a parameter into a condition; bot_id, start and end every list has, and `bots`, those
+    a person sees. `complete` adds to the rows of a page what their columns do not say.
     """
 
     model: type[Model]
@@ -71,7 +71,12 @@ class Listing:
     def select(self, given: Mapping[str, Any]) -> QuerySet[Any]:
         """Return the rows that fit what was given, newest first; None is "not given"."""
         rows = self.model._default_manager.all()
-        known = {"bot_id": equals("bot_id"), "start": equals(f"{self.time}__gte"), "end": equals(f"{self.time}__lt")}
+        known = {
+            "bots": equals("bot_id__in"),
+            "bot_id": equals("bot_id"),
+            "start": equals(f"{self.time}__gte"),
+            "end": equals(f"{self.time}__lt"),
+        }
         for name, condition in {**known, **self.filters}.items():
             if given.get(name) is not None:
                 rows = rows.filter(condition(given[name]))

@@ -10,6 +10,7 @@ import { age, pnl } from "./format.js";
 import { listen } from "./keys.js";
 import { LedgerLight } from "./ledger.js";
 import { Connection } from "./socket.js";
+import { tellWhenUsed } from "./seen.js";
 import { Store } from "./store.js";
 import { botColumns, positionColumns, Table } from "./tables.js";
 
@@ -17,6 +18,7 @@ const RENDER_MS = 100;
 const SPEAK_MS = 5000;
 
 const addresses = JSON.parse(find("#addresses").textContent);
+tellWhenUsed(addresses.seen, find("input[name=csrfmiddlewaretoken]").value);
 const store = new Store();
 const filters = new Filters();
 const connection = new Connection(() => filters.query());

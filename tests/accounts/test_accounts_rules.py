@@ -4,7 +4,15 @@ import pytest
 
 from accounts.models import AuthIdentity
 from audit.models import UserAction
-from tests.factories import NOON, AuthIdentityFactory, UserFactory, VerificationCodeFactory, utc
+from tests.factories import (
+    NOON,
+    AuthIdentityFactory,
+    BotMembershipFactory,
+    SessionFactory,
+    UserFactory,
+    VerificationCodeFactory,
+    utc,
+)
 from tests.rules import assert_refused, assert_refused_sql
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +90,21 @@ def test_only_admins_see_who_is_who(client, role, name):
     client.force_login(UserFactory(role=role))
 
     assert client.get(f"/admin/accounts/{name}/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("factory", "columns", "rule"),
+    [
+        (SessionFactory, {"session_key": ""}, "sessions_named"),
+        (SessionFactory, {"seen_at": utc("2026-11-19 11:59:59")}, "sessions_seen_after_start"),
+    ],
+)
+def test_a_session_that_breaks_one_rule_is_refused_by_it(factory, columns, rule):
+    assert_refused(rule, factory, **columns)
+
+
+def test_a_person_has_a_bot_once():
+    row = BotMembershipFactory()
+
+    assert_refused("bot_memberships_unique", BotMembershipFactory, user=row.user, bot=row.bot)
+    assert_refused_sql("bot_memberships_finite_times", row, "created_at", "infinity")

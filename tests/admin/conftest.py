@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.services.tokens import personal_token_create
 from analytics.services.views import refresh_views
@@ -50,6 +51,10 @@ class Browser(Client):
         super().__init__()
         self.user = UserFactory(role=role, email=f"{role}@example.com")
         self.force_login(self.user)
+        # The proof that grave actions ask for; tests/accounts/test_proofs.py has what happens without one.
+        session = self.session
+        session["reauthenticated_at"] = timezone.now().timestamp()
+        session.save()
 
     def open(self, view: str, *args: Any, **query: str) -> Any:
         """Get a page of the admin by the name of its view."""

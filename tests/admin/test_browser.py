@@ -40,9 +40,9 @@ def outside(url, host):
 def sign_in(page, server):
     """Sign the admin in; return the answer of the login page."""
     answer = page.goto(f"{server.url}/admin/login/?next=/admin/")
-    page.fill("input[name=username]", "admin@example.com")
+    page.fill("input[name=login]", "admin@example.com")
     page.fill("input[name=password]", PASSWORD)
-    page.click("button[type=submit]")
+    page.click("#sign-in")
     page.wait_for_url("**/admin/")
     return answer
 

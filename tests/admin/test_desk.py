@@ -8,7 +8,7 @@ from bots.errors import DuplicateExecution
 from bots.models import AccountBalance, Bot, ControlState, Fill, IngestConflict, ReconciliationCase, UnattributedFill
 from bots.selectors.inbox import likely_bot
 from tests.bots.ledger_tools import add_fill, place
-from tests.factories import NOON, PASSWORD, BotFactory, OrderFactory, UnattributedFillFactory
+from tests.factories import NOON, BotFactory, OrderFactory, UnattributedFillFactory
 from tradingdb.lib.errors import Conflict
 
 HALT = {"scope": "bot", "target": "bot_1", "state": "HALTED", "reason": "odd fills"}
@@ -45,24 +45,16 @@ def test_viewer_halts_nothing(viewer, house):
     assert ControlState.objects.count() == 1
 
 
-def test_admin_releases_with_the_password(admin, house):
-    answer = admin.send("bots_controlstate_release", symbol_state().pk, reason="explained", password=PASSWORD)
+def test_admin_releases_with_a_reason(admin, house):
+    answer = admin.send("bots_controlstate_release", symbol_state().pk, reason="explained")
 
     assert answer.status_code == 302
     assert symbol_state().state == "ACTIVE"
     assert last_action().action == "control.release"
 
 
-def test_a_wrong_password_releases_nothing(admin, house):
-    answer = admin.send("bots_controlstate_release", symbol_state().pk, reason="explained", password="guess")
-
-    assert answer.status_code == 409
-    assert "The password is wrong." in answer.content.decode()
-    assert symbol_state().state == "HALTED"
-
-
 def test_trader_releases_nothing(trader, house):
-    answer = trader.send("bots_controlstate_release", symbol_state().pk, reason="explained", password=PASSWORD)
+    answer = trader.send("bots_controlstate_release", symbol_state().pk, reason="explained")
 
     assert answer.status_code == 403
     assert symbol_state().state == "HALTED"
@@ -327,4 +319,4 @@ def test_banner_says_mode_and_halt(admin, house):
 
 
 def test_banner_is_not_shown_to_strangers(client, db):
-    assert client.get("/admin/login/").context["environment"] is None
+    assert client.get("/account/login/").context.get("environment") is None

@@ -107,10 +107,9 @@ def test_a_disabled_person_is_out_at_once():
     [
         ("POST", "/control", {"scope": "all", "state": "HALTED", "reason": "test"}, "trader"),
         ("POST", "/bots", {}, "admin"),
-        ("POST", "/bots/nobody/tokens", {}, "admin"),
         ("DELETE", "/bots/nobody/tokens/abc", None, "admin"),
         ("PATCH", "/bots/nobody", {"status": "paused"}, "trader"),
-        ("PATCH", "/bots/nobody", {"max_positions": 5}, "admin"),
+        ("PATCH", "/bots/nobody", {"bot_name": "x"}, "admin"),
         ("PATCH", "/bots/nobody", {"status": "active"}, "admin"),
         ("PATCH", "/reconciliation/cases/1", {"cause": "x"}, "trader"),
         ("POST", "/risk/events/1/resolve", {"notes": "x"}, "trader"),

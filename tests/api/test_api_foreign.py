@@ -42,7 +42,7 @@ OWN_MAKING = {
 # What bots of one account hold is compared together, so whoever names a symbol hears of the sum.
 OF_THE_ACCOUNT = "POST /positions/reported"
 OUTSIDE = (
-    "/", "/admin/", "/admin/login/", "/admin/bots/fill/", "/admin/bots/order/export/", "/admin/bots/bot/", "/metrics",
+    "/", "/admin/", "/account/login/", "/admin/bots/fill/", "/admin/bots/order/export/", "/admin/bots/bot/", "/metrics",
     "/health/live", "/health/ready", "/docs/problems", "/api/v1/openapi.json", "/api/v1/docs", "/api/v1/nothing",
 )  # fmt: skip
 

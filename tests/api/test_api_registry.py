@@ -11,8 +11,8 @@ from bots.models import Bot, CashFlow, ExchangeAccount
 from bots.services.registry import bot_register, bot_update
 from config_app.models import BotConfiguration
 from config_app.services.configurations import configuration_activate
-from tests.api.conftest import Caller, bot_caller
-from tests.factories import BotFactory
+from tests.api.conftest import Caller, bot_caller, session_caller
+from tests.factories import PASSWORD, BotFactory, UserFactory
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 
 NEW: dict[str, Any] = {
@@ -46,6 +46,14 @@ def test_a_bot_is_registered_with_account_and_capital_exactly_once(admin: Caller
     assert action.request_id
 
 
+@pytest.fixture
+def proven(db: None) -> Caller:
+    """An admin at a session who just proved to be there."""
+    session = session_caller(UserFactory())
+    session.post("/auth/confirm", {"password": PASSWORD})
+    return session
+
+
 @pytest.mark.parametrize(
     "change", [{"initial_capital": "10000"}, {"deployment_mode": "live"}, {"currency": "USDC"}, {"exchange": "binance"}]
 )
@@ -76,8 +84,8 @@ def test_a_malformed_registration_is_422(admin: Caller, change: dict[str, Any]):
     assert Bot.objects.count() == 0
 
 
-def test_limits_and_status_are_changed_with_an_audit_row(admin: Caller, bot: Bot):
-    response = admin.patch(
+def test_limits_and_status_are_changed_with_an_audit_row(proven: Caller, bot: Bot):
+    response = proven.patch(
         f"/bots/{bot.bot_id}",
         {"max_positions": 20, "max_daily_loss_pct": "0.05", "status": "paused", "reason": "too wild"},
     )
@@ -95,14 +103,14 @@ def test_limits_and_status_are_changed_with_an_audit_row(admin: Caller, bot: Bot
     assert action.reason == "too wild"
 
 
-def test_null_takes_a_loss_limit_away_and_nothing_else(admin: Caller, bot: Bot):
+def test_null_takes_a_loss_limit_away_and_nothing_else(proven: Caller, bot: Bot):
     Bot.objects.update(max_daily_loss_pct=Decimal("0.05"))
 
     assert (
-        admin.patch(f"/bots/{bot.bot_id}", {"max_daily_loss_pct": None}).json()["limits"]["max_daily_loss_pct"] is None
+        proven.patch(f"/bots/{bot.bot_id}", {"max_daily_loss_pct": None}).json()["limits"]["max_daily_loss_pct"] is None
     )
     for body in ({"max_positions": None}, {"status": None}, {}, {"reason": "none"}, {"initial_capital": "1"}):
-        assert admin.patch(f"/bots/{bot.bot_id}", body).status_code == 422
+        assert proven.patch(f"/bots/{bot.bot_id}", body).status_code == 422
 
 
 def test_a_change_that_changes_nothing_leaves_no_audit_row(bot: Bot):
@@ -134,8 +142,9 @@ def test_a_registered_bot_keeps_what_people_changed():
         bot_register(**{**facts, "bot_id": "x", "deployment_mode": "real"})
 
 
-def test_tokens_are_made_shown_once_and_revoked(admin: Caller, bot: Bot):
-    made = admin.post(f"/bots/{bot.bot_id}/tokens", {"scopes": ["read"], "days": 7})
+def test_tokens_are_made_shown_once_and_revoked(admin: Caller, proven: Caller, bot: Bot):
+    assert admin.post(f"/bots/{bot.bot_id}/tokens", {}).json()["code"] == "reauthentication_required"
+    made = proven.post(f"/bots/{bot.bot_id}/tokens", {"scopes": ["read"], "days": 7})
 
     body = made.json()
     assert made.status_code == 201
@@ -149,11 +158,11 @@ def test_tokens_are_made_shown_once_and_revoked(admin: Caller, bot: Bot):
     assert UserAction.objects.filter(action="token.revoke").count() == 1
 
 
-def test_a_third_live_token_is_refused(admin: Caller, bot: Bot):
+def test_a_third_live_token_is_refused(proven: Caller, bot: Bot):
     bot_caller(bot)
     bot_caller(bot)
 
-    response = admin.post(f"/bots/{bot.bot_id}/tokens", {})
+    response = proven.post(f"/bots/{bot.bot_id}/tokens", {})
 
     assert (response.status_code, response.json()["code"]) == (409, "too_many_tokens")
 

@@ -149,7 +149,7 @@ def test_reads_through_django_are_bounded_and_health_answers(tmp_path: Path, pre
 
     with web(tmp_path, prefix, **SMALL) as running:
         crowd, health = asyncio.run(drive(running.base))
-        stranger = httpx.get(f"{running.base}/admin/login/")
+        stranger = httpx.get(f"{running.base}/account/login/")
         pools = running.ready()["pools"]
 
     heard = sum((caller.heard for caller in crowd), start=type(crowd[0].heard)())

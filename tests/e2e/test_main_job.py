@@ -58,7 +58,7 @@ def test_the_generated_admin_password_opens_admin_and_dashboard(instance: Runnin
         dashboard = sign_in(browser, "admin@tradingdb.local", password)
         admin = browser.get("/admin/")
 
-    assert stranger.url.path == "/admin/login/"
+    assert stranger.url.path == "/account/login/"
     assert (dashboard.status_code, dashboard.url.path) == (200, "/")
     assert (admin.status_code, admin.url.path) == (200, "/admin/")
     assert password not in log

@@ -5,7 +5,14 @@ trades that follow from fills) uses the services. Times default to fixed moments
 a bot's own stamps.
 """
 
-from tests.factories.accounts import AuthIdentityFactory, SavedViewFactory, UserFactory, VerificationCodeFactory
+from tests.factories.accounts import (
+    AuthIdentityFactory,
+    BotMembershipFactory,
+    SavedViewFactory,
+    SessionFactory,
+    UserFactory,
+    VerificationCodeFactory,
+)
 from tests.factories.analytics import (
     DailyCandleChangeFactory,
     DailyCandleFactory,
@@ -78,6 +85,7 @@ __all__ = [
     "AuditCheckFactory",
     "AuthIdentityFactory",
     "BotFactory",
+    "BotMembershipFactory",
     "BroadcastFactory",
     "CandleFactory",
     "CashFlowFactory",
@@ -115,6 +123,7 @@ __all__ = [
     "RiskMetricsFactory",
     "SavedViewFactory",
     "SealFactory",
+    "SessionFactory",
     "SignalFactory",
     "StrategyFactory",
     "StrategyPerformanceFactory",

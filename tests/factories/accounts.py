@@ -1,10 +1,12 @@
 """People and what is theirs."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from accounts.models import AuthIdentity, SavedView, User, VerificationCode
+from accounts.models import AuthIdentity, BotMembership, SavedView, Session, User, VerificationCode
 from tests.factories.base import NOON, PASSWORD, create, numbers
+from tests.factories.bots import BotFactory
 
 
 def UserFactory(**columns: Any) -> User:  # noqa: N802 (reads as the class it makes, as in the house style)
@@ -35,4 +37,19 @@ def SavedViewFactory(**columns: Any) -> SavedView:  # noqa: N802
         columns["owner"] = UserFactory()
     return create(
         SavedView, columns, {"page": "bots.trade", "name": f"View {next(numbers)}", "query": "symbol=BTCUSDT"}
+    )
+
+
+def BotMembershipFactory(**columns: Any) -> BotMembership:  # noqa: N802
+    """A bot that a trader sees and does not act on."""
+    if "bot" not in columns and "bot_id" not in columns:
+        columns["bot"] = BotFactory()
+    return create(BotMembership, columns, {**own_user(columns)})
+
+
+def SessionFactory(**columns: Any) -> Session:  # noqa: N802
+    """A session of a person that nobody holds the key of."""
+    times = {"expire_date": NOON + timedelta(days=3650), "started_at": NOON, "seen_at": NOON}
+    return create(
+        Session, columns, {"session_key": f"key{next(numbers)}", "session_data": "", **times, **own_user(columns)}
     )

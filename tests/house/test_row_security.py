@@ -11,6 +11,7 @@ from tradingdb.lib.db import SEARCH_PATH
 
 # Tables and views with a bot_id and no policy: each says why no bot needs one.
 WITHOUT_POLICY = {
+    "accounts.bot_memberships": "which people see which bots; bots have no right to it",
     "analytics.equity_snapshots": "our own five-minute readings; compressed, which row security forbids",
     "trading.unattributed_fills": "what accounts report of bots that are not known; people assign it",
     "trading.risk_latches": "what breaches hold bots to; an order is judged by it within a function",

@@ -10,10 +10,10 @@ from typing import Any
 
 import uvicorn
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
+from accounts.session_store import SessionStore
 from bots.live.protocol import FrameProtocol
 from tests.factories import UserFactory
 

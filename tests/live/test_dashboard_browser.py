@@ -259,7 +259,7 @@ def test_who_is_disabled_is_sent_to_the_login(visit: Any, user: User) -> None:
     user.is_active = False
     user.save()
 
-    page.wait_for_url(re.compile("/admin/login/"))
+    page.wait_for_url(re.compile("/account/login/"))
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -38,7 +38,7 @@ class Elements(HTMLParser):
 def test_a_stranger_is_sent_to_the_login() -> None:
     answer = Client().get("/?bot=alpha")
 
-    assert (answer.status_code, answer["Location"]) == (302, "/admin/login/?next=/%3Fbot%3Dalpha")
+    assert (answer.status_code, answer["Location"]) == (302, "/account/login/?next=/%3Fbot%3Dalpha")
 
 
 @pytest.mark.parametrize("role", ["viewer", "trader", "admin"])

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from accounts.models import Session
 from bots.live import hub, keys
 from bots.live.client import sync_client
 from bots.live.outlet import SIGNED_OUT

@@ -18,8 +18,9 @@ from django.utils.dateparse import parse_date
 from django.utils.module_loading import import_string
 
 from tradingdb.lib import display
+from tradingdb.lib.bot_rows import bot_of, has_bot, of_bots, visible_bots
 from tradingdb.lib.columns import Column, list_column, page_column
-from tradingdb.lib.errors import DomainError
+from tradingdb.lib.errors import DomainError, ReauthenticationRequired
 from tradingdb.lib.inputs import IndentedJSONField, PlainDecimalField
 from tradingdb.lib.keyset import ChippedChangeList, KeysetChangeList
 from tradingdb.lib.sections import Link, Section
@@ -156,6 +157,16 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
             known[name, in_list] = list_column(field) if in_list else page_column(field, self.units)
         return known[name, in_list]
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Return the rows of the bots this person sees: lists, pages, exports, searches and totals start from here."""
+        return of_bots(super().get_queryset(request), visible_bots(request.user))
+
+    def may_act_on(self, request: HttpRequest, row: Any) -> bool:
+        """Whether the person may intervene with the bot of a row; rows of no bot follow the role alone."""
+        if row is None or not has_bot(type(row)):
+            return True
+        return bool(getattr(request.user, "may_act_on", lambda bot: False)(bot_of(row)))
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChippedChangeList]:
         return ChippedChangeList
 
@@ -218,6 +229,9 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
         """Say why a service refused; nothing was stored then."""
         try:
             return super().changeform_view(request, *args, **options)
+        except ReauthenticationRequired:
+            # The middleware asks, and sends the form again.
+            raise
         except DomainError as e:
             messages.error(request, e.message)
             return HttpResponseRedirect(request.get_full_path())
@@ -252,7 +266,9 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
         offered = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         row = self.get_object(request, unquote(object_id)) if offered else None
         start = len(f"{self.opts.app_label}_{self.opts.model_name}_")
-        return [each for each in offered if row is not None and self.is_offered(each.action_name[start:], row)]
+        if row is None or not self.may_act_on(request, row):
+            return []
+        return [each for each in offered if self.is_offered(each.action_name[start:], row)]
 
     def has_intervene_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Traders and admins: pause bots, set halts, resolve cases, write notes."""
@@ -266,7 +282,7 @@ class ControlModelAdmin(TotalsMixin, ModelAdmin):
         return bool(self.addable) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(self.editable) and super().has_change_permission(request, obj)
+        return bool(self.editable) and super().has_change_permission(request, obj) and self.may_act_on(request, obj)
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         """Rows come in by files only where a page says so."""
@@ -353,14 +369,14 @@ class LedgerAdmin(ControlModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = set()
+        found: set[Any] = set()
         for name in (*self.search_exact, *self.scoped_search):
             match = Q(**{name: term})
             if name in self.scoped_search:
                 # The unique key starts with the bot, so each bot's key is probed.
                 bots: Any = self.opts.get_field("bot").related_model
                 match &= Q(bot__in=bots._default_manager.all())
-            found.update(self.model._default_manager.filter(match).values_list("pk", flat=True)[:SEARCH_LIMIT])
+            found.update(self.get_queryset(request).filter(match).values_list("pk", flat=True)[:SEARCH_LIMIT])
         return queryset.filter(pk__in=found), False
 
     def get_urls(self) -> list[URLPattern]:
@@ -374,7 +390,7 @@ class LedgerAdmin(ControlModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         match = {"bot_id": request.GET.get("bot", ""), self.natural_key: request.GET.get("id", "")}
-        pk = self.model._default_manager.filter(**match).values_list("pk", flat=True).first()
+        pk = self.get_queryset(request).filter(**match).values_list("pk", flat=True).first()
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}"
         if pk is None:
             # A fact may name a row that has not been reported yet.

@@ -7,12 +7,14 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from tradingdb.lib.acting import acting
 from tradingdb.lib.admin import ControlModelAdmin, button
-from tradingdb.lib.errors import DomainError
+from tradingdb.lib.errors import DomainError, ReauthenticationRequired
+from tradingdb.lib.recording import require_fresh
 from tradingdb.lib.sections import row_url
 
 # What a confirmed button does: change something, and say so, or answer with a page of its own.
@@ -41,9 +43,18 @@ class RowForm(forms.Form):
 
 
 def asking(
-    *, label: str, permission: str, icon: str, form_class: type[forms.Form] = ReasonForm, is_grave: bool = False
+    *,
+    label: str,
+    permission: str,
+    icon: str,
+    form_class: type[forms.Form] = ReasonForm,
+    is_grave: bool = False,
+    needs_proof: bool = False,
 ) -> Callable[[Change], Callable[..., HttpResponse]]:
-    """Make a method (self, request, row, data) a button with a page that asks. The docstring says what will happen."""
+    """Make a method (self, request, row, data) a button with a page that asks. The docstring says what will happen.
+
+    With `needs_proof` the person proves to be there before the page is shown, and again if it took too long.
+    """
 
     def decorate(change: Change) -> Callable[..., HttpResponse]:
         explanation = " ".join((change.__doc__ or "").split())
@@ -54,9 +65,13 @@ def asking(
             row = page.get_object(request, unquote(object_id))
             if row is None:
                 raise Http404
+            if not page.may_act_on(request, row):
+                raise PermissionDenied
             if not page.is_offered(change.__name__, row):
                 messages.error(request, f"{label} is not possible as things are now.")
                 return HttpResponseRedirect(row_url(row))
+            if needs_proof:
+                require_fresh(request)
             form = form_class(request.POST if request.method == "POST" else None)
             if isinstance(form, RowForm):
                 form.fit(row)
@@ -64,6 +79,8 @@ def asking(
                 try:
                     with acting(reason=reason_of(form.cleaned_data)):
                         answer = change(page, request, row, form.cleaned_data)
+                except ReauthenticationRequired:
+                    raise
                 except DomainError as e:
                     form.add_error(None, e.message)
                 else:

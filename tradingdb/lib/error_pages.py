@@ -17,6 +17,7 @@ from tradingdb.lib.retry import unavailable_of
 WORDS = {
     403: ("Not allowed", "This is not for your role to see or to do. An admin can change that."),
     404: ("Not found", "There is nothing at this address: it may be mistyped, or the row is gone."),
+    429: ("Too many attempts", "Wait a moment, then try again."),
     503: ("Not now", "The database is away, busy or full, or too much is asked at once. Try again in a moment."),
     500: ("Something broke", "It is not your doing, and nothing was half stored. The log has the details."),
 }

@@ -59,6 +59,19 @@ class PermissionDenied(DomainError):
     http_status = 403
 
 
+class ReauthenticationRequired(PermissionDenied):
+    """The call needs a proof within the last five minutes that the person is there; a personal token never is one.
+
+    With `keeps_form` what was sent is kept until the proof and sent again then; never a form with a secret in it.
+    """
+
+    code = "reauthentication_required"
+
+    def __init__(self, message: str, *, keeps_form: bool = False) -> None:
+        super().__init__(message)
+        self.keeps_form = keeps_form
+
+
 class NotFound(DomainError):
     """No such object among the caller's own."""
 

@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
@@ -25,7 +26,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from tradingdb.lib.cells import SAFE_DIGITS
 from tradingdb.lib.errors import DomainError
-from tradingdb.lib.recording import record
+from tradingdb.lib.recording import record, require_fresh
 from tradingdb.lib.resources import TableResource, resource_of
 
 if TYPE_CHECKING:
@@ -195,12 +196,24 @@ class ExportMixin(ModelAdmin):
             rows = self.filtered(request, request.GET.urlencode())
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{address}?e=1")
+        self._check_whole(request, rows)
         try:
             resource = self.export_resource(to_edit=columns == "import")
             return self._answer(request, rows, resource, XLSX if kind == XLSX else CSV)
         except NotExported as e:
             messages.error(request, e.message)
             return HttpResponseRedirect(f"{address}?{request.GET.urlencode()}")
+
+    def _check_whole(self, request: HttpRequest, rows: models.QuerySet[Any]) -> None:
+        """Let only an admin, who proves to be there, take out a whole table of some size.
+
+        Raises PermissionDenied and ReauthenticationRequired. A list that is narrowed by a filter is no whole table.
+        """
+        if rows.query.has_filters() or not rows.order_by().values_list("pk")[settings.EXPORT_FREELY_ROWS :][:1]:
+            return
+        if not getattr(request.user, "is_admin", False):
+            raise PermissionDenied("A whole table of this size is an admin's to take out; narrow the list.")
+        require_fresh(request, keeps_form=True)
 
     def _answer(
         self, request: HttpRequest, rows: models.QuerySet[Any], resource: TableResource, kind: str

@@ -1,4 +1,4 @@
-"""How the admin's base classes leave a record of what people do; the audit app, which is above them, writes it."""
+"""What the admin's base classes ask of the apps above: the record of what people do, the proof who is there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,3 +17,8 @@ def record(
         user=request.user, action=action, resource_type=resource_type, resource_id="list", after=after, reason=reason,
         request=request,
     )  # fmt: skip
+
+
+def require_fresh(request: HttpRequest, *, keeps_form: bool = False) -> None:
+    """Raise ReauthenticationRequired unless the person of this request just proved to be there."""
+    import_string(settings.FRESHNESS)(request, keeps_form=keeps_form)

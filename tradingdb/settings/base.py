@@ -23,6 +23,8 @@ BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{PORT}", "address under which
 
 # --- secrets: no default in production
 SECRET_KEY = env.secret_from_file("SECRET_KEY_FILE", "file with Django's secret key") or ""
+# Encrypts what is secret in rows: 32 bytes, base64.
+FIELD_KEY = env.secret_from_file("FIELD_KEY_FILE", "file with the key that encrypts secrets in rows") or ""
 DEBUG = False
 ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], "host names the server answers to")
 if "*" in ALLOWED_HOSTS:
@@ -91,6 +93,7 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL or "redis://127.0.0.1:1/0",
         "KEY_PREFIX": "cache",
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.25, "SOCKET_TIMEOUT": 0.5},
     }
 }
 REDIS_PREFIX = env.text(
@@ -118,6 +121,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "channels",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "tradingdb",
     "accounts",
     "audit",
@@ -138,6 +144,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.PeopleMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "tradingdb.urls"
@@ -169,14 +177,51 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 ACTION_RECORDER = "audit.services.actions.record_action"
 # What they call to read the history of a row.
 HISTORY_READER = "audit.trail.history.history_of"
-LOGIN_URL = "admin:login"
+# What they call before something grave: it raises unless the person just proved to be there.
+FRESHNESS = "accounts.services.reauthentication.require_fresh"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "accounts.session_store"
+SESSION_IDLE_MINUTES = env.number(
+    "SESSION_IDLE_MINUTES", 30, "minutes without a sign of the person after which a session ends", least=1
+)
+SESSION_HOURS = env.number("SESSION_HOURS", 12, "hours after which a session ends in any case", least=1)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+MFA_REQUIRED = env.switch(
+    "MFA_REQUIRED", False, "whether everyone needs a second factor; always on with the settings of production"
+)
+EXPORT_FREELY_ROWS = env.number(
+    "EXPORT_FREELY_ROWS", 10_000, "rows of a whole table up to which an export needs no confirmation", least=0
+)
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "tradingdb.lib.error_pages.forged"
+# django-allauth: sign-in, second factors. Its own rate limits are off, for accounts.services.attempts has ours: they
+# would lock the admin out with the attacker, and fail without Redis.
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_FORMS = {"login": "accounts.forms.LoginForm"}
+MFA_ADAPTER = "accounts.adapters.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_RATE_LIMITS = False
+MFA_TOTP_ISSUER = "tradingdb"
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_FORMS = {
+    "authenticate": "accounts.forms.AuthenticateForm",
+    "activate_totp": "accounts.forms.ActivateTOTPForm",
+}
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -351,6 +396,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "dispatch jobs": {"task": "jobs.tasks.dispatch_jobs", "schedule": 15.0, "options": {"expires": 15}},
+    "remove ended sessions": {"task": "accounts.tasks.remove_ended_sessions", "schedule": crontab(minute="50")},
     "remove old job runs": {"task": "jobs.tasks.remove_old_runs", "schedule": crontab(hour="2", minute="20")},
     "remove old invariant runs": {
         "task": "audit.tasks.remove_old_invariant_runs",

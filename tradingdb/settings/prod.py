@@ -3,9 +3,15 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from tradingdb.settings.base import *  # noqa: F403
-from tradingdb.settings.base import DATABASE_URL, REDIS_URL, SECRET_KEY
+from tradingdb.settings.base import DATABASE_URL, FIELD_KEY, REDIS_URL, SECRET_KEY
 
-for _name, _value in {"SECRET_KEY_FILE": SECRET_KEY, "DATABASE_URL": DATABASE_URL, "REDIS_URL": REDIS_URL}.items():
+_NEEDED = {
+    "SECRET_KEY_FILE": SECRET_KEY,
+    "FIELD_KEY_FILE": FIELD_KEY,
+    "DATABASE_URL": DATABASE_URL,
+    "REDIS_URL": REDIS_URL,
+}
+for _name, _value in _NEEDED.items():
     if not _value:
         raise ImproperlyConfigured(f"{_name} is not set: production has no default for it.")
 
@@ -15,3 +21,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_NAME = "__Host-sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken"
+# Whoever may move money proves more than a password.
+MFA_REQUIRED = True

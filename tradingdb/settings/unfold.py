@@ -155,6 +155,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list("Users", "accounts_user", "group", permission=_may("accounts.view_user")),
+            _list("Sessions", "accounts_session", "devices", permission=_is_admin),
+            _list("Bot memberships", "accounts_botmembership", "group_add", permission=_is_admin),
             _list("Identities", "accounts_authidentity", "fingerprint", permission=_may("accounts.view_authidentity")),
             _list("Verification codes", "accounts_verificationcode", "pin", permission=_is_admin),
             _list("Personal tokens", "accounts_personaltoken", "badge", permission=_may("accounts.view_personaltoken")),
@@ -194,5 +196,11 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "COMMAND": {"search_models": False, "show_history": False},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Account", "link": reverse_lazy("account_home")},
+            {"title": "Change password", "link": reverse_lazy("account_change_password")},
+        ]
+    },
     "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "bots.admin.sidebar.navigation"},
 }
