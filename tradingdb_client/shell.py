@@ -42,7 +42,7 @@ class Shell:
 
     def permit_state(self) -> PermitState | None:
         """What the valid permit held says, None when none is held; asks nobody."""
-        return self._courier.permit_state()
+        return self._courier.permit_state
 
     def _close_spool(self) -> None:
         if self.spool is not None:

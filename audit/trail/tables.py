@@ -132,6 +132,10 @@ RECORDED: Mapping[str, Table] = {
     "users_user_permissions": Whole(schema="accounts", why="who may do what"),
     "auth_group": Whole(schema="public", why="who may do what"),
     "auth_group_permissions": Whole(schema="public", why="who may do what"),
+    "bot_memberships": Whole(schema="accounts", why="which bots a person may see and act on"),
+    "mfa_authenticator": Whole(
+        schema="public", why="second factors of people", secrets=("data",), ignores=("last_used_at",)
+    ),
     "auth_identities": Whole(schema="accounts", why="who is who elsewhere", secrets=("external_id", "metadata")),
     "personal_tokens": Whole(schema="accounts", why="keys of people", secrets=("digest",), ignores=("last_used_at",)),
     "bot_tokens": Whole(schema="trading", why="keys of bots", secrets=("digest",), ignores=("last_used_at",)),
@@ -196,6 +200,9 @@ EXCUSED: Mapping[str, str] = {
     "auth_permission": "Django's own list, made by its migrations",
     "django_content_type": "Django's own list, made by its migrations",
     "django_admin_log": "not written: actions of people go to user_actions",
+    "sessions": "short-lived; sign-ins and ends are actions of people",
+    "account_emailaddress": "not used: the address of a person stands in users",
+    "account_emailconfirmation": "not used: the address of a person stands in users",
     "django_session": "short-lived; sign-ins are actions of people",
 }
 
