@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 import pytest
 from django.db import connection
 
-from bots.services.invariants.run import invariants_run
+from bots.services.invariants.run import Report, invariants_run
 from tests.factories import HAND_MADE
 
 # Rows of the factories are no registered bots: they have no initial cash flow.
@@ -27,6 +27,11 @@ def broken_rules(*, without: Collection[str] = ()) -> dict[str, list[dict[str, o
         for name, found in report["invariants"].items()
         if found["count"] and not name.startswith(tuple(without))
     }
+
+
+def red(report: Report) -> set[str]:
+    """Return the names of the invariants that a report found broken."""
+    return {name for name, found in report["invariants"].items() if found["count"]}
 
 
 def assert_ledger_holds(*, without: Collection[str] = ()) -> None:
