@@ -10,11 +10,12 @@ from bots.choices import OrderIntent, TokenScope
 from bots.live.publish import LiveUpdate
 from bots.services.balances import record_balance
 from bots.services.batch import Batch, Operation
+from bots.services.carried_orders import record_fill_with_order
 from bots.services.context import BotContext
 from bots.services.events import record_events
 from bots.services.fills import record_fill
 from bots.services.heartbeats import record_heartbeat
-from bots.services.orders import record_fill_with_order, record_order, record_order_news
+from bots.services.orders import record_order, record_order_news
 from bots.services.permits import get_permit
 from bots.services.plan import Last, Outcome, Plan
 from bots.services.risk import check_order

@@ -27,7 +27,7 @@ from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.disobedience import disobedience, disobedience_update
-from bots.services.fills import ENDED, apply_fill, load_keys, park, record_fill, seen_before
+from bots.services.fills import ENDED, apply_fill, load_keys, park, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order, share_controls
 from bots.services.permits import controls_and_status, halts_at, states_now
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
@@ -295,16 +295,6 @@ def _news_flags(row: Row, old: OrderStatus, new: OrderStatus, at: datetime) -> l
     if not may_move(old, new) or not may_move(OrderStatus(row["status"]), new):
         return ["invalid_transition"]
     return []
-
-
-def record_fill_with_order(bot: BotContext, fill: NewFill, order: NewOrder) -> Plan[Outcome]:
-    """Store a fill whose body brings its order along; an order that is known already stays as it is."""
-    (known,) = yield [Sql(ORDER_ROW, {"bot": bot.bot_id, "id": order.order_id})]
-    updates: tuple[LiveUpdate, ...] = ()
-    if not known:
-        updates = (yield from within(record_order(bot, order))).updates
-    outcome = yield from record_fill(bot, fill)
-    return replace(outcome, updates=updates + outcome.updates)
 
 
 def order_place(*, bot_id: str, order: NewOrder) -> Outcome:

@@ -57,7 +57,6 @@ TRACES = {
     "risk_rejected": {"orders", "order_events", "risk_events"},
     "wrong_password": {"user_actions"},
 }
-FACTS_REFUSED = ("conflict", "duplicate_execution")
 
 
 @schemathesis.serializer("text/csv")
@@ -142,9 +141,7 @@ class Report:
             yield from (f"a field that is not described: {field}" for field in fields)
             return
         code = body.get("code", "")
-        # The order that a fill brings along is a fact of its own, and stays.
-        has_order = isinstance(case.body, dict) and case.body.get("order") and code in FACTS_REFUSED
-        if touched - TRACES.get(code, set()) and not has_order:
+        if touched - TRACES.get(code, set()):
             yield f"rows changed by a refusal: {sorted(touched)}"
         if code not in CODES or body.get("status") != status:
             yield f"no code that is documented, or another status: {code!r}"

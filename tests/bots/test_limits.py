@@ -241,7 +241,8 @@ def test_breach_restricts_every_bot_that_holds_it_and_no_other(three: list[Bot])
 def test_released_bot_is_held_again_when_the_limit_is_broken_again(bot: Bot) -> None:
     limit("gross_exposure", "1000", action="REDUCING")
     now_filled(bot, "a", "buy", "11")
-    control_set(scope="bot", target=bot.bot_id, state="ACTIVE", reason="I watch it", actor=SYSTEM)
+    told = {"scope": "bot", "target": bot.bot_id, "state": "ACTIVE", "reason": "I watch it"}
+    control_set(**told, actor=SYSTEM, on_release=lambda: None)
     now_filled(bot, "b", "buy", "1")
     # It was over the limit all the time: a person has decided.
     assert state_of(bot) == "ACTIVE"
