@@ -14,7 +14,7 @@ MAKE = """
     CREATE FUNCTION touched.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
     BEGIN
         IF TG_OP <> 'UPDATE'
-            OR to_jsonb(NEW) - '{last_used_at,seen_at}'::text[] <> to_jsonb(OLD) - '{last_used_at,seen_at}'::text[]
+            OR to_jsonb(NEW) - '{last_used_at,seen_at,session_data,expire_date}'::text[] <> to_jsonb(OLD) - '{last_used_at,seen_at,session_data,expire_date}'::text[]
         THEN
             INSERT INTO touched.tables VALUES (TG_ARGV[0]);
         END IF;

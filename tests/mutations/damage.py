@@ -45,8 +45,8 @@ NAMED: list[tuple[str, list[str]]] = [
     (
         "I38_no_order",
         [
-            "INSERT INTO control_states (scope, target, state, reason) VALUES ('bot', 'rich_001', 'HALTED', 'why')",
-            "UPDATE orders SET control_seq = id, id = nextval('trading.orders_id_seq')"
+            "INSERT INTO control_states (scope, target, state, reason) VALUES ('symbol', 'BTCUSDT', 'HALTED', 'x')",
+            "UPDATE orders SET intent = 'request', control_seq = id, id = nextval('trading.orders_id_seq')"
             f" WHERE {RICH} AND order_id = 'in'",
         ],
     ),
