@@ -167,6 +167,77 @@ def test_random_histories() -> None:
     assert Position.objects.filter(bot=together, status="closed").count() > 15
 
 
+def lives(source: random.Random) -> Told:
+    """Many orders of several symbols, told of and filled side by side: some late, twice, too much, or before they are
+    there; some refused or cancelled."""
+    operations: Told = []
+    waiting: list[Told] = []
+    for number in range(45):
+        symbol, side = source.choice(["BTCUSDT", "ETHUSDT", "XYZUSDT"]), source.choice(["buy", "sell"])
+        quantities = [source.randrange(1, 40) for _ in range(source.randrange(1, 6))]
+        ordered = sum(quantities) - source.choice([0, 0, 0, 0, 0, 0, 1])
+        name = f"o{number}"
+        signal = {"signal_id": f"s{number % 7}"} if source.random() < 0.5 else {}
+        words = {
+            "order_purpose": source.choice([None, "exit", "stop_loss"]),
+            "leverage": source.choice([None, "2", "5"]),
+        }
+        words |= {"strategy": source.choice(["", "a", "b"])}
+        one = [order(name, side, str(max(ordered, 1)), symbol=symbol, **signal, **words)]
+        if source.random() < 0.6:
+            told = {"order_id": name, "status": "submitted", "at": (BEGIN + timedelta(seconds=number)).isoformat()}
+            one.append({"op": "order_update", "data": told})
+        for place, quantity in enumerate(quantities):
+            second = number * 3 + place + (source.randrange(-60, 0) if source.random() < 0.04 else 0)
+            more = {"fee": f"{source.uniform(-0.05, 3):.4f}", "fee_currency": source.choice([None, "USDT", "BTC"])}
+            if source.random() < 0.7:
+                more["exchange_trade_id"] = f"x{number}-{place if source.random() < 0.97 else 0}"
+            price = f"{source.uniform(20, 600):.4f}"
+            one.append(fill(f"f{number}-{place}", name, price, str(quantity), second, **more))
+            if source.random() < 0.04:
+                one.append(
+                    fill(f"f{number}-{place}", name, price, str(quantity + source.choice([0, 1])), second, **more)
+                )
+        if source.random() < 0.15:
+            told = {"order_id": name, "status": "cancelled", "at": (BEGIN + timedelta(seconds=number * 3)).isoformat()}
+            one.insert(source.randrange(1, len(one) + 1), {"op": "order_update", "data": told})
+        if source.random() < 0.1:
+            one.append(one.pop(0))
+        waiting.append(one)
+        while len(waiting) > 4 or (number == 44 and waiting):
+            some = source.choice(waiting)
+            operations.append(some.pop(0))
+            waiting = [told for told in waiting if told]
+    return operations
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_lives_of_many_orders(seed: int) -> None:
+    source = random.Random(seed)
+    operations = lives(source)
+    together, alone = BotFactory(), BotFactory()
+    for bot in (together, alone):
+        for number in range(7):
+            told = {
+                "signal_id": f"s{number}",
+                "symbol": "BTCUSDT",
+                "signal_type": "long",
+                "price": "1",
+                "strategy": "x",
+            }
+            tell(bot, [{"op": "signal", "data": told | {"timestamp": BEGIN.isoformat()}}])
+
+    results, at = [], 0
+    while at < len(operations):
+        size = source.randrange(1, 60)
+        results += tell(together, operations[at : at + size])
+        at += size
+    one_by_one = [result for operation in operations for result in tell(alone, [operation])]
+
+    assert results == one_by_one
+    assert rows(together) == rows(alone)
+
+
 def test_a_run_reads_and_writes_its_rows_once(django_assert_max_num_queries: Any) -> None:
     bot = BotFactory()
     orders = [order(f"o{n}", "buy", "2", symbol=f"{'AB'[n % 2]}USDT") for n in range(20)]
