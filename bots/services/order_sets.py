@@ -1,6 +1,6 @@
 """Many orders, or news of many orders, told together: what is unremarkable about them is written in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.utils import timezone
 
@@ -10,6 +10,7 @@ from bots.ledger.shapes import ORDER, shape
 from bots.services.context import BotContext
 from bots.services.locks import lock_many, lock_orders
 from bots.services.orders import (
+    Change,
     change_of,
     first_event,
     new_order_values,
@@ -19,7 +20,7 @@ from bots.services.orders import (
     record_order_news,
 )
 from bots.services.permits import HALTED_ORDERS
-from bots.services.plan import Last, Outcome, Plan, Sql
+from bots.services.plan import Last, Outcome, Plan, Row, Sql
 from bots.services.sets import End, insert_many, one_by_one, update_many
 
 # Orders that are there, or for which something waits.
@@ -82,28 +83,22 @@ def record_all_news(bot: BotContext, told: Sequence[OrderNews]) -> Plan[list[End
         Sql(SEEN_NEWS, asked | {"hashes": [digests[order_id] for order_id in ids]}),
     ]
     known = {row["order_id"]: row for row in rows}
-    for row in seen:
-        known.pop(row["order_id"], None)
-    changes = {
-        news.order_id: (news, row, change)
-        for news in told
-        if (row := known.get(news.order_id)) is not None and (change := change_of(news, row, now)).ended_at is None
-    }
+    for one in seen:
+        known.pop(one["order_id"], None)
+    changes: dict[str, tuple[OrderNews, Row, Change]] = {}
+    for news in told:
+        if news.order_id in known:
+            change = change_of(news, known[news.order_id], now)
+            # After an end that is new, fills may have come that were told before it.
+            if change.ended_at is None:
+                changes[news.order_id] = (news, known[news.order_id], change)
     others = [news for news in told if news.order_id not in changes]
     ends: dict[str, End] = {}
     if changes:
-        moved = [{**row, **change.values} for _, row, change in changes.values()]
-        events = [news_event(bot, news, row, change, digests[news.order_id]) for news, row, change in changes.values()]
-        writes = [
-            update_many(
-                "orders", [{name: row[name] for name in NEWS_COLUMNS} for row in moved], key="order_id",
-                bot_id=bot.bot_id,
-            ),
-            insert_many("order_events", events, suffix=""),
-        ]  # fmt: skip
-        rows = yield writes if others else Last(writes)
-        for row in rows[0]:
-            body = shape(row, ORDER)
+        writes = _news_writes(bot, [*changes.values()], digests)
+        moved, _ = yield writes if others else Last(writes)
+        for one in moved:
+            body = shape(one, ORDER)
             flags = changes[body["order_id"]][2].flags
             ends[body["order_id"]] = Outcome(200, body | {"flags": flags}, updates=(order_told(bot, body),))
     ends |= zip(
@@ -112,3 +107,15 @@ def record_all_news(bot: BotContext, told: Sequence[OrderNews]) -> Plan[list[End
         strict=True,
     )
     return [ends[order_id] for order_id in ids]
+
+
+def _news_writes(
+    bot: BotContext, changes: Sequence[tuple[OrderNews, Row, Change]], digests: Mapping[str, bytes]
+) -> list[Sql]:
+    moved = [{**row, **change.values} for _, row, change in changes]
+    events = [news_event(bot, news, row, change, digests[news.order_id]) for news, row, change in changes]
+    columns = [{name: row[name] for name in NEWS_COLUMNS} for row in moved]
+    return [
+        update_many("orders", columns, key="order_id", bot_id=bot.bot_id),
+        insert_many("order_events", events, suffix=""),
+    ]
