@@ -51,6 +51,12 @@ HALTS_AT = """
     WHERE b.bot_id = %(bot)s::varchar AND b.status IN ('stopped', 'archived') AND b.updated_at <= %(at)s::timestamptz
     ORDER BY changed_at
 """
+# Which orders were made under a halt.
+HALTED_ORDERS = f"""
+    SELECT a.order_id FROM unnest(%(orders)s::text[], %(symbols)s::varchar[], %(times)s::timestamptz[])
+        AS a(order_id, symbol, at)
+    WHERE EXISTS ({HALTS_AT.replace("%(symbol)s::varchar", "a.symbol").replace("%(at)s::timestamptz", "a.at")})
+"""  # noqa: S608 (our own text)
 # A bot is told once for each restriction; what it acknowledges stands for all that it was told up to that number.
 TOLD = "SELECT control_told(%(bot)s::text, %(exchange)s::text, %(by)s::text, %(now)s::timestamptz)"
 DONE = """
