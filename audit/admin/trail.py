@@ -18,7 +18,7 @@ from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exac
 # Who may come in, and with what, is for admins alone.
 FOR_ADMINS = (
     "users", "users_groups", "users_user_permissions", "auth_group", "auth_group_permissions", "auth_identities",
-    "personal_tokens", "bot_tokens", "api_keys",
+    "personal_tokens", "bot_tokens", "api_keys", "mfa_authenticator",
 )  # fmt: skip
 
 

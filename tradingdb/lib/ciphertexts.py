@@ -10,6 +10,7 @@ from tradingdb.lib.crypto import HEADER, NONCE, TAG
 class Beginning(Func):
     """The form and the key's version of a ciphertext: its first three bytes."""
 
+    function = "beginning"
     template = "substring(%(expressions)s FROM 1 FOR 3)"
     output_field = models.BinaryField()
 
@@ -17,6 +18,7 @@ class Beginning(Func):
 class BeginningOf(Func):
     """How ciphertexts of a key's version begin."""
 
+    function = "ciphertext_under"
     template = "('\\x01'::bytea || int2send(%(expressions)s))"
     output_field = models.BinaryField()
 

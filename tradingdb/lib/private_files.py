@@ -20,18 +20,21 @@ def read_private(path: Path) -> str:
         raise PrivateFileError(f"{path} does not exist") from e
     except OSError as e:
         raise PrivateFileError(f"{path} cannot be read ({e.strerror})") from e
-    # Asked of the open file: the one that is looked at is the one that is read.
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        # Asked of the open file: the one that is looked at is the one that is read.
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise PrivateFileError(f"{path} is no file")
         if found.st_mode & 0o077:
             raise PrivateFileError(f"{path} can be read by others; chmod 400 it")
         if found.st_uid not in (0, os.geteuid()):
             raise PrivateFileError(f"{path} belongs to another user; chown it to the one who runs this")
-        content = file.read(LONGEST + 1)
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            content = file.read(LONGEST)
+    finally:
+        os.close(descriptor)
     try:
-        return content[:LONGEST].decode("ascii")
+        return content.decode("ascii")
     except UnicodeDecodeError:
         # Not chained: the error would show bytes of the file.
         raise PrivateFileError(f"{path} is no text") from None

@@ -1,5 +1,6 @@
 """manage.py rotate_keys: a new key for secrets in rows, and the rows under it."""
 
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -60,8 +61,10 @@ class Command(BaseCommand):
                 return
             self.stdout.write(f"the worker takes run {run.pk} within 15 s; see Jobs, or manage.py key_status")
             return
+        started = time.monotonic()
         done = rows_rotate(seconds=float("inf"))
-        self.stdout.write(f"{done.rewritten} rows encrypted again under version {done.version}")
+        took = time.monotonic() - started
+        self.stdout.write(f"{done.rewritten} rows encrypted again under version {done.version} in {took:.1f} s")
         rotation_end(done)
         free = keys_status()["free"]
         if free:
