@@ -19,6 +19,11 @@ from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 CHANGEABLE = frozenset({"name", "cron", "task_params", "enabled"})
 RESOURCE = "job_schedule"
 NAME_LENGTH = 255
+# Takes along each hour what somebody wrote under an older key meanwhile.
+KEY_ROTATION = {
+    "name": "Encrypt under the current key", "job_type": "data_processing", "target": "rotate_keys",
+    "cron": "17 * * * *",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,18 @@ def schedule_run_now(*, schedule_id: int, actor: Actor, reason: str = "") -> Job
     )  # fmt: skip
     actor.record("job_schedule.run_now", RESOURCE, str(schedule.pk), after={"run": run.pk}, reason=reason)
     return run
+
+
+@transaction.atomic
+def key_rotation_run(*, actor: Actor, reason: str = "") -> JobRun:
+    """Ask for a run that encrypts rows under the current key; its schedule is made with the first.
+
+    Raises Conflict while one waits or runs.
+    """
+    schedule = JobSchedule.objects.filter(user=None, name=KEY_ROTATION["name"]).first()
+    if schedule is None:
+        schedule = schedule_create(new=NewSchedule(**KEY_ROTATION), actor=actor)
+    return schedule_run_now(schedule_id=schedule.pk, actor=actor, reason=reason)
 
 
 def _locked(schedule_id: int) -> JobSchedule:
