@@ -20,7 +20,7 @@ CHANGEABLE = frozenset({"name", "cron", "task_params", "enabled"})
 RESOURCE = "job_schedule"
 NAME_LENGTH = 255
 # Takes along each hour what somebody wrote under an older key meanwhile.
-KEY_ROTATION = {
+KEY_ROTATION: dict[str, Any] = {
     "name": "Encrypt under the current key", "job_type": "data_processing", "target": "rotate_keys",
     "cron": "17 * * * *",
 }  # fmt: skip
