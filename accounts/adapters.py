@@ -42,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return [{"id": "reauthenticate", "description": "Confirm", "url": reverse("account_reauthenticate")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 (an address to show, none to listen on)
+        return request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 (an address to show, none to listen on)  # nosec B104
 
     def send_notification_mail(self, *args: Any, **options: Any) -> None:
         """Send nothing: the audit log has the change of a factor, and mail is not set up here."""

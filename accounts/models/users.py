@@ -39,11 +39,14 @@ OVER_BOTS = frozenset(
         "analytics.portfoliosnapshot",
         "analytics.strategyperformance",
         "analytics.systemhealthdashboard",
+        "audit.auditcheck",
+        "audit.change",
         "audit.commandaudit",
         "audit.invariantrun",
         "audit.systemlog",
         "audit.useraction",
         "bots.exchangeaccount",
+        "bots.risklimit",
         "jobs.jobrun",
         "jobs.jobschedule",
         "notifications.broadcast",
@@ -51,6 +54,11 @@ OVER_BOTS = frozenset(
         "notifications.message",
     }
 )
+
+
+def is_for_admins(model: type[models.Model]) -> bool:
+    """Whether a table is the admins' business alone."""
+    return model._meta.app_label in ADMINS_ONLY_APPS or model._meta.label_lower in ADMINS_ONLY
 
 
 class UserManager(BaseUserManager["User"]):

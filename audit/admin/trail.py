@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,17 +10,18 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from accounts.models.users import is_for_admins
 from audit.models import AuditCheck, Change, Seal
 from audit.trail.history import bodies
 from audit.trail.seals import unsealed
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exact_filter
 
-# Who may come in, and with what, is for admins alone.
-FOR_ADMINS = (
-    "users", "users_groups", "users_user_permissions", "auth_group", "auth_group_permissions", "auth_identities",
-    "personal_tokens", "bot_tokens", "api_keys", "mfa_authenticator",
-)  # fmt: skip
+
+def tables_for_admins() -> list[str]:
+    """Return the tables that admins alone see: who may come in, and with what."""
+    models = (model for model in apps.get_models(include_auto_created=True) if is_for_admins(model))
+    return [model._meta.db_table for model in models]
 
 
 @admin.register(Change)
@@ -45,7 +47,7 @@ class ChangeAdmin(LedgerAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out people and keys for those who may not see them."""
         rows = super().get_queryset(request)
-        return rows if getattr(request.user, "is_admin", False) else rows.exclude(table_name__in=FOR_ADMINS)
+        return rows if getattr(request.user, "is_admin", False) else rows.exclude(table_name__in=tables_for_admins())
 
     @admin.display(description="Changed")
     def changed(self, row: Change) -> SafeString:

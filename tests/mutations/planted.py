@@ -177,7 +177,7 @@ RULES = (
     ),
     Planted(
         "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
-        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        "bots/services/balances.py", "*([] if newer else [reduce_only(bot, reason, now)])", "",
         (f"{BOTS}facts_and_commands.py",),
     ),
     Planted(
@@ -211,7 +211,7 @@ RULES = (
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
-        "bots/services/breaches.py", "WHERE c.state = 'ACTIVE'", "WHERE c.state <> 'REDUCING'", MACHINE,
+        "bots/services/control.py", "WHERE c.state = 'ACTIVE' OR (", "WHERE c.state <> 'REDUCING' OR (", MACHINE,
     ),
     Planted(
         "reducing_admits_all", "A bot that may only reduce opens positions.",
@@ -305,7 +305,7 @@ EDGES = (
     ),
     Planted(
         "neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
-        "bots/services/risk.py", '{"allowed": not reasons,', '{"allowed": not reasons or None,', FUZZ,
+        "bots/services/risk.py", '"allowed": not judged.reasons,', '"allowed": not judged.reasons or None,', FUZZ,
     ),
     Planted(
         "refusal_that_writes", "A fact that is refused for its other content counts as an error of its bot.",
