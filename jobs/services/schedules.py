@@ -19,11 +19,6 @@ from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 CHANGEABLE = frozenset({"name", "cron", "task_params", "enabled"})
 RESOURCE = "job_schedule"
 NAME_LENGTH = 255
-# Takes along each hour what somebody wrote under an older key meanwhile.
-KEY_ROTATION: dict[str, Any] = {
-    "name": "Encrypt under the current key", "job_type": "data_processing", "target": "rotate_keys",
-    "cron": "17 * * * *",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +31,10 @@ class NewSchedule:
     cron: str
     task_params: Mapping[str, Any] = field(default_factory=dict)
     enabled: bool = True
+
+
+# Takes along each hour what somebody wrote under an older key meanwhile.
+KEY_ROTATION = NewSchedule("Encrypt under the current key", "data_processing", "rotate_keys", "17 * * * *")
 
 
 @transaction.atomic
@@ -114,9 +113,9 @@ def key_rotation_run(*, actor: Actor, reason: str = "") -> JobRun:
 
     Raises Conflict while one waits or runs.
     """
-    schedule = JobSchedule.objects.filter(user=None, name=KEY_ROTATION["name"]).first()
+    schedule = JobSchedule.objects.filter(user=None, name=KEY_ROTATION.name).first()
     if schedule is None:
-        schedule = schedule_create(new=NewSchedule(**KEY_ROTATION), actor=actor)
+        schedule = schedule_create(new=KEY_ROTATION, actor=actor)
     return schedule_run_now(schedule_id=schedule.pk, actor=actor, reason=reason)
 
 
