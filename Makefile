@@ -9,7 +9,8 @@ ROLE ?= viewer
 MINUTES ?= 10
 SEED ?= 1
 BOTS ?= 12
-PYTEST_ARGS ?= -n 2
+# Three workers on two cores: one or the other always waits, for a server or for the database.
+PYTEST_ARGS ?= -n 3
 
 BIN := .venv/bin
 SERVICES := $(BIN)/python -m tradingdb.services
