@@ -56,7 +56,7 @@ HALTED_ORDERS = f"""
     SELECT a.order_id FROM unnest(%(orders)s::text[], %(symbols)s::varchar[], %(times)s::timestamptz[])
         AS a(order_id, symbol, at)
     WHERE EXISTS ({HALTS_AT.replace("%(symbol)s::varchar", "a.symbol").replace("%(at)s::timestamptz", "a.at")})
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 # A bot is told once for each restriction; what it acknowledges stands for all that it was told up to that number.
 TOLD = "SELECT control_told(%(bot)s::text, %(exchange)s::text, %(by)s::text, %(now)s::timestamptz)"
 DONE = """

@@ -65,7 +65,7 @@ class Store:
         cells = ", ".join(f"(left({text}, {HEADER_LETTERS}))" for text in self.texts.values())
         cursor.execute(
             f"SELECT header, count(DISTINCT t.id) FROM {self.name} t, LATERAL (VALUES {cells}) AS cell (header) "
-            "WHERE header IS NOT NULL GROUP BY header ORDER BY header"
+            "WHERE header IS NOT NULL GROUP BY header ORDER BY header"  # names from code alone  # nosec B608
         )
         for header, number in cursor.fetchall():
             yield _bytes(header), number
@@ -77,7 +77,7 @@ class Store:
         other = " OR ".join(f"left({text}, {HEADER_LETTERS}) <> %s" for text in self.texts.values())
         cursor.execute(
             f"SELECT t.id, t.{self.owner}, {names} FROM {self.name} t WHERE t.id > %s AND ({other}) "
-            f"ORDER BY t.id LIMIT {int(limit)} FOR NO KEY UPDATE SKIP LOCKED",
+            f"ORDER BY t.id LIMIT {int(limit)} FOR NO KEY UPDATE SKIP LOCKED",  # names from code alone  # nosec B608
             [after, *[wanted] * len(self.texts)],
         )
         return [self._row(*line) for line in cursor.fetchall()]
@@ -126,7 +126,7 @@ STORES: tuple[Store, ...] = (
         owner="id",
         place=_api_key_place,
         update=f"UPDATE {API_KEYS} SET {', '.join(f'{column} = %s' for column in SECRET_COLUMNS)}, key_version = %s "
-        "WHERE id = %s",
+        "WHERE id = %s",  # names from code alone  # nosec B608
         values=_api_key_values,
     ),
     # An app's secret and the seed of recovery codes; what a passkey leaves here is public.
@@ -135,7 +135,7 @@ STORES: tuple[Store, ...] = (
         texts={name: f"t.data ->> '{name}'" for name in ("secret", "seed")},
         owner="user_id",
         place=_factor_place,
-        update=f"UPDATE public.{FACTORS_TABLE} SET data = data || %s::jsonb WHERE id = %s",
+        update=f"UPDATE public.{FACTORS_TABLE} SET data = data || %s::jsonb WHERE id = %s",  # names from code alone  # nosec B608
         values=_factor_values,
     ),
 )
