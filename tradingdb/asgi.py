@@ -13,6 +13,7 @@ django_application = get_asgi_application()
 from audit.background import WebBackground  # noqa: E402
 from bots.api.lane import Lane  # noqa: E402
 from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
+from tradingdb.lib.secure import HttpsOnly  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
 from tradingdb.services.processes import stand_by  # noqa: E402
@@ -63,5 +64,5 @@ def bounded(receive: Receive) -> Receive:
     return bounded_receive
 
 
-application = Application()
+application = HttpsOnly(Application())
 stand_by()

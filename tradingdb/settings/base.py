@@ -426,8 +426,7 @@ LOGGING = {
             "()": "tradingdb.lib.logs.UtcFormatter",
         }
     },
-    "filters": {"redact": {"()": "tradingdb.lib.logs.RedactSecrets"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
