@@ -119,6 +119,8 @@ class Lane:
             detail = "Something went wrong here; the request id is in our log."
             body = dict(problem(status=500, code="internal_error", detail=detail, request_id=request_id))
         await respond(send, status, body, kind, extra | {"X-Request-ID": request_id})
+        if status in (401, 403):
+            logger.info("%s %s of a token refused with %d, request %s", call.method, call.path, status, request_id)
         CALLS_COUNT[call.path, status].inc()
         CALL_SECONDS[call.path].observe(time.perf_counter() - began)
 
