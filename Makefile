@@ -98,6 +98,11 @@ test-limits: ROUNDS ?= 1000
 test-limits: .venv/.development ## ROUNDS=1000: orders that race against the fill that broke a limit, and against each other
 	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/bots/test_limits_races.py
 
+.PHONY: test-keys
+test-keys: ROWS ?= 10000
+test-keys: .venv/.development ## ROWS=10000: exchange keys get a new encryption key while they are used, replaced, and the job is killed
+	ROWS=$(ROWS) $(BIN)/python -m pytest tests/config_app/test_key_rotation.py
+
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
 	$(SERVICES) exec --durable -- $(BIN)/python -m bench

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as current_apps
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
 
@@ -23,8 +25,10 @@ def grant_rights(*, using: str, **_: Any) -> None:
     grant_bot_rights(using=using)
 
 
-def add_limits(*, using: str, **_: Any) -> None:
-    """Add the limits that every installation begins with, where there is none yet."""
+def add_limits(*, using: str, apps: Apps = current_apps, **_: Any) -> None:
+    """Add the limits that every installation begins with, where there is none yet. apps: the models migrated to."""
     from bots.services.limits import risk_limits_begin
 
-    risk_limits_begin(using=using)
+    # On the way back there comes a point without them.
+    if "risklimit" in apps.all_models["bots"]:
+        risk_limits_begin(using=using)

@@ -5,7 +5,8 @@ Which group a person is in follows from the person's role, by a trigger in the d
 
 from typing import Any
 
-from django.apps import apps
+from django.apps import apps as current_apps
+from django.apps.registry import Apps
 from django.contrib.auth.models import Group, Permission
 from django.db import router
 
@@ -20,10 +21,16 @@ def allowed(role: str) -> set[int]:
     return {key for key, app, name in rows if person.has_perm(f"{app}.{name}")}
 
 
-def groups_ensure(sender: Any = None, using: str = "default", **options: Any) -> None:
-    """Make the groups and their permissions exactly what the rule says; after migrations, once all apps have theirs."""
-    last = [config for config in apps.get_app_configs() if config.models_module is not None][-1]
+def groups_ensure(sender: Any = None, using: str = "default", apps: Apps = current_apps, **options: Any) -> None:
+    """Make the groups and their permissions exactly what the rule says; after migrations, once all apps have theirs.
+
+    apps: the models migrated to.
+    """
+    last = [config for config in current_apps.get_app_configs() if config.models_module is not None][-1]
     if sender is not None and (sender.name != last.name or not router.allow_migrate_model(using, Group)):
+        return
+    # On the way back there comes a point without groups or people.
+    if "group" not in apps.all_models["auth"] or "user" not in apps.all_models["accounts"]:
         return
     for role in Role.values:
         group, is_new = Group.objects.using(using).get_or_create(name=role)

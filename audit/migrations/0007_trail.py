@@ -140,9 +140,20 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "before",
-                    models.JSONField(help_text="Changed columns as they were; all, of a row that is gone.", null=True),
+                    models.JSONField(
+                        decoder=tradingdb.lib.json_rules.ExactDecoder,
+                        help_text="Changed columns as they were; all, of a row that is gone.",
+                        null=True,
+                    ),
                 ),
-                ("after", models.JSONField(help_text="Changed columns as they are; all, of a new row.", null=True)),
+                (
+                    "after",
+                    models.JSONField(
+                        decoder=tradingdb.lib.json_rules.ExactDecoder,
+                        help_text="Changed columns as they are; all, of a new row.",
+                        null=True,
+                    ),
+                ),
                 ("form", models.SmallIntegerField(help_text="Which columns the digest is made of.", null=True)),
                 ("digest", models.BinaryField(help_text="SHA-256 of the columns that came from outside.", null=True)),
             ],

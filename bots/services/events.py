@@ -1,6 +1,6 @@
 """Events that bots report: stored together or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from bots.live.publish import LiveUpdate
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.plan import Outcome, Plan, Sql, TryAgain
+from bots.services.sets import End, one_by_one
 from tradingdb.lib.logs import redact, scrub
 
 CLAIM = """
@@ -68,6 +69,14 @@ def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     body = {"received": len(events), "stored": len(new), "replayed": len(known)}
     if not new:
         return Outcome(200, body, replayed=True)
+    claimed, _ = yield _store(bot, new, digests, now)
+    if len(claimed) != len(new):
+        # Another call brought one of them meanwhile; look again.
+        raise TryAgain
+    return Outcome(201, body, updates=tuple(_live(bot, event, now) for event in new))
+
+
+def _store(bot: BotContext, new: Sequence[NewEvent], digests: Mapping[str, bytes], now: datetime) -> list[Sql]:
     keys = {
         "bot": bot.bot_id,
         "ids": [event.event_id for event in new],
@@ -77,11 +86,28 @@ def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     columns: dict[str, Any] = {name: [getattr(event, name) for event in new] for name in FIELDS}
     columns |= {"bot": bot.bot_id, "source": new[0].source, "event_time": keys["times"]}
     columns["details"] = [None if event.details is None else canonical_json(event.details) for event in new]
-    claimed, _ = yield [Sql(CLAIM, keys), Sql(STORE, columns)]
-    if len(claimed) != len(new):
-        # Another call brought one of them meanwhile; look again.
-        raise TryAgain
-    return Outcome(201, body, updates=tuple(_live(bot, event, now) for event in new))
+    return [Sql(CLAIM, keys), Sql(STORE, columns)]
+
+
+def record_each_event(bot: BotContext, events: Sequence[NewEvent]) -> Plan[list[End]]:
+    """Store events, no two of one id, each of which may be refused by itself."""
+    now = timezone.now()
+    digests = {event.event_id: content_hash(event.body) for event in events}
+    events = [clean(event) for event in events]
+    (rows,) = yield [Sql(KNOWN, {"bot": bot.bot_id, "ids": list(digests)})]
+    known = {row["natural_id"] for row in rows}
+    new = [event for event in events if event.event_id not in known]
+    ends: dict[str, End] = {}
+    if new:
+        claimed, _ = yield _store(bot, new, digests, now)
+        if len(claimed) != len(new):
+            raise TryAgain
+        body = {"received": 1, "stored": 1, "replayed": 0}
+        ends = {event.event_id: Outcome(201, body, updates=(_live(bot, event, now),)) for event in new}
+    others = [event for event in events if event.event_id in known]
+    answers = yield from one_by_one([record_events(bot, [event]) for event in others])
+    ends |= zip((event.event_id for event in others), answers, strict=True)
+    return [ends[event.event_id] for event in events]
 
 
 def clean(event: NewEvent) -> NewEvent:

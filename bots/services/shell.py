@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -175,7 +176,13 @@ class Shell:
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            try:
+                rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            except psycopg.Error as e:
+                # The plan may ask for another attempt, but not go on: the key has not been looked at.
+                with suppress(StopIteration):
+                    plan.throw(e)
+                raise
             if rows[2] != [key.row]:
                 raise KeyChanged
             rows = rows[3 : 3 + len(step)]

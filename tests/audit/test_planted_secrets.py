@@ -220,12 +220,14 @@ def test_a_job_that_fails_keeps_no_secret_of_its_arguments():
     assert [hidden for _, hidden in SECRETS.values() if hidden in (text or "")] == []
 
 
-def test_the_instances_own_secrets_are_known_without_a_name(settings, log):
+def test_the_instances_own_secrets_are_known_without_a_name(settings, log, tmp_path):
     settings.SECRET_KEY = f"{M}-secret-key-0123456789"
-    settings.FIELD_KEY = base64.b64encode(M.encode() * 5).decode()
+    key = base64.b64encode(M.encode() * 5).decode()
+    settings.FIELD_KEY_FILE = tmp_path / "keys"
+    settings.FIELD_KEY_FILE.write_text(f"1 {key}\n")
     settings.DATABASE_URL = f"postgresql://app:{M}%2Fdatabase@db/x"
 
-    words = [settings.SECRET_KEY, settings.FIELD_KEY, f"{M}%2Fdatabase", f"{M}/database"]
+    words = [settings.SECRET_KEY, key, f"{M}%2Fdatabase", f"{M}/database"]
     logging.getLogger("tests.planted").warning("seen: %s", " and ".join(words))
 
     assert log.getvalue().rstrip().endswith("seen: *** and *** and *** and ***")

@@ -1,6 +1,7 @@
 """With the settings of production: Django's own checks find nothing, and nothing answers without TLS."""
 
 import base64
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.test import override_settings
 
 from tradingdb.lib import http
@@ -29,16 +31,12 @@ print(json.dumps({name: getattr(s, name) for name in (
 def production(tmp_path_factory):
     """The environment of a production server, with keys of its own."""
     folder = tmp_path_factory.mktemp("keys")
-    keys = {
-        "SECRET_KEY_FILE": base64.urlsafe_b64encode(os.urandom(60)),
-        "FIELD_KEY_FILE": base64.b64encode(os.urandom(32)),
-    }
     environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    for name, key in keys.items():
-        file = folder / name.lower()
-        file.touch(mode=0o600)
-        file.write_bytes(key)
-        environment[name] = str(file)
+    key = folder / "secret_key"
+    key.touch(mode=0o600)
+    key.write_bytes(base64.urlsafe_b64encode(os.urandom(60)))
+    call_command("make_key_file", str(folder / "field_keys"), stdout=io.StringIO())
+    environment |= {"SECRET_KEY_FILE": str(key), "FIELD_KEY_FILE": str(folder / "field_keys")}
     return environment | {
         "DJANGO_SETTINGS_MODULE": "tradingdb.settings.prod",
         "STATE_DIR": str(folder),

@@ -177,7 +177,7 @@ RULES = (
     ),
     Planted(
         "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
-        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        "bots/services/balances.py", "*([] if newer else [reduce_only(bot, reason, now)])", "",
         (f"{BOTS}facts_and_commands.py",),
     ),
     Planted(
@@ -211,7 +211,7 @@ RULES = (
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
-        "bots/services/breaches.py", "WHERE c.state = 'ACTIVE'", "WHERE c.state <> 'REDUCING'", MACHINE,
+        "bots/services/control.py", "WHERE c.state = 'ACTIVE' OR (", "WHERE c.state <> 'REDUCING' OR (", MACHINE,
     ),
     Planted(
         "reducing_admits_all", "A bot that may only reduce opens positions.",
@@ -305,7 +305,7 @@ EDGES = (
     ),
     Planted(
         "neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
-        "bots/services/risk.py", '{"allowed": not reasons,', '{"allowed": not reasons or None,', FUZZ,
+        "bots/services/risk.py", '"allowed": not judged.reasons,', '"allowed": not judged.reasons or None,', FUZZ,
     ),
     Planted(
         "refusal_that_writes", "A fact that is refused for its other content counts as an error of its bot.",
@@ -322,4 +322,30 @@ EDGES = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS, *EDGES)
+KEYS = ("tests/config_app/test_ciphertexts.py",)
+ROTATION = ("tests/config_app/test_key_rotation.py",)
+SECRETS = (
+    Planted(
+        "bound_to_no_row", "A ciphertext opens in every row of its table.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.column}", KEYS,
+    ),
+    Planted(
+        "bound_to_no_column", "Key and secret of a row can be swapped.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.row:d}", KEYS,
+    ),
+    Planted(
+        "secret_before_its_trace", "A key is taken out within a transaction that its caller rolls back.",
+        "config_app/services/api_keys.py", "transaction.atomic(durable=True)", "transaction.atomic()", KEYS,
+    ),
+    Planted(
+        "rotation_without_locks", "What somebody writes while a batch is encrypted again is overwritten.",
+        "config_app/services/key_stores.py", " FOR NO KEY UPDATE SKIP LOCKED", "", ROTATION,
+    ),
+    Planted(
+        "removed_while_written", "A version leaves the file while a transaction is open that used it.",
+        "config_app/services/field_keys.py", 'cursor.execute(f"LOCK TABLE {each.name} IN SHARE MODE")', "pass",
+        ROTATION,
+    ),
+)  # fmt: skip
+
+PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS)

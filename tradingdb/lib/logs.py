@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -38,6 +39,7 @@ NAMED = re.compile(
 )
 # Shorter ones of the instance would blot out words.
 SHORTEST = 8
+SHORTEST_KEY = 32
 
 
 def redact(text: str) -> str:
@@ -81,14 +83,17 @@ def _configured() -> tuple[str, ...]:
     """Return the settings that are or hold secrets; none while they are being read."""
     if not settings.configured:
         return ()
-    names = ("SECRET_KEY", "FIELD_KEY", "DATABASE_URL", "BOT_DATABASE_URL", "REDIS_URL")
+    names = ("SECRET_KEY", "FIELD_KEY_FILE", "AUDIT_KEY_FILE", "DATABASE_URL", "BOT_DATABASE_URL", "REDIS_URL")
     return tuple(str(getattr(settings, name, "") or "") for name in names)
 
 
 @lru_cache(maxsize=4)
 def _own(*values: str) -> re.Pattern[str] | None:
-    secrets = set()
+    secrets: set[str] = set()
     for value in values:
+        if value.startswith("/"):
+            secrets |= _keys_in(Path(value))
+            continue
         if "://" not in value:
             secrets.add(value)
             continue
@@ -99,6 +104,14 @@ def _own(*values: str) -> re.Pattern[str] | None:
         secrets |= {password, unquote(password)}
     found = sorted((one for one in secrets if len(one) >= SHORTEST), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, found))) if found else None
+
+
+def _keys_in(file: Path) -> set[str]:
+    """Return the long words of a key file, as it is when a process first logs."""
+    try:
+        return {word for word in file.read_text().split() if len(word) >= SHORTEST_KEY}
+    except (OSError, ValueError):
+        return set()
 
 
 class UtcFormatter(logging.Formatter):

@@ -24,8 +24,10 @@ BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{PORT}", "address under which
 
 # --- secrets: no default in production
 SECRET_KEY = env.secret_from_file("SECRET_KEY_FILE", "file with Django's secret key") or ""
-# Encrypts what is secret in rows: 32 bytes, base64.
-FIELD_KEY = env.secret_from_file("FIELD_KEY_FILE", "file with the key that encrypts secrets in rows") or ""
+# Not read here: config_app.checks looks at it, so that the commands that make and mend it can run.
+FIELD_KEY_FILE = env.path(
+    "FIELD_KEY_FILE", None, "file with the keys that encrypt secrets in rows; manage.py make_key_file makes it"
+)
 DEBUG = False
 ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], "host names the server answers to")
 if "*" in ALLOWED_HOSTS:
