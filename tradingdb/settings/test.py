@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 from tradingdb.settings.base import *  # noqa: F403
-from tradingdb.settings.base import DATABASES, SECRET_KEY, startup_options
+from tradingdb.settings.base import DATABASES, MIDDLEWARE, SECRET_KEY, startup_options
 
 SECRET_KEY = SECRET_KEY or "test-" + "0" * 60
 FIELD_KEY = base64.b64encode(b"test" * 8).decode()
@@ -18,3 +18,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+MIDDLEWARE = [
+    "tests.static_files.static_files" if name == "servestatic.middleware.ServeStaticMiddleware" else name
+    for name in MIDDLEWARE
+]
