@@ -109,6 +109,29 @@ class Ground:
             raise RuntimeError(f"An operation of a batch was refused: {answers.last_body[:500]!r}")
         return answers.latencies
 
+    def api_fill_batches(self) -> list[float]:
+        """Send batches of fills alone, whose orders are there, and return how long each took, in microseconds."""
+        bot, requests = self.rows.api[0], []
+        for _ in range(self.size.batches):
+            orders, fills = bot.script.fills(OPERATIONS_PER_BATCH)
+            self.hand.write(bot.owner, orders)
+            requests.append(request("/batch", bot.token, batch_body(list(fills))))
+        answers = send_all(self.connections[:1], [requests]).expect(200)
+        if b'"code"' in answers.last_body:
+            raise RuntimeError(f"A fill of a batch was refused: {answers.last_body[:500]!r}")
+        return answers.latencies
+
+    def hand_fill_batches(self) -> list[float]:
+        """Write the same by hand, each batch in one transaction."""
+        bot, took = self.rows.hand[0], []
+        for _ in range(self.size.batches):
+            orders, fills = bot.script.fills(OPERATIONS_PER_BATCH)
+            self.hand.write(bot.owner, orders)
+            begin = time.perf_counter_ns()
+            self.hand.write(bot.owner, fills)
+            took.append((time.perf_counter_ns() - begin) / 1000)
+        return took
+
     def hand_batches(self) -> list[float]:
         """Write the same by hand, each batch in one transaction."""
         bot, took = self.rows.hand[0], []
@@ -211,20 +234,23 @@ class Watch:
 
 
 def p3(ground: Ground) -> Iterator[BenchRow]:
-    """Yield the time of one operation in a batch of a hundred, against the hand and against a single fill."""
-    sides, single = Sides(), []
+    """Yield the time of one operation, and of one fill, in a batch of a hundred: against the hand and a fill alone."""
+    mixed, filled, single = Sides(), Sides(), []
     few = ground.size.fills // 5
     # The first round prepares statements and does not count.
     for number in range(ground.size.rounds + 1):
-        api, hand = ground.api_batches(), ground.hand_batches()
+        took = [ground.api_batches(), ground.hand_batches(), ground.api_fill_batches(), ground.hand_fill_batches()]
         fills = ground.api_fills(few)
         ground.hand_fills(few)
         if number:
-            sides.api.append(statistics.median(api) / OPERATIONS_PER_BATCH)
-            sides.hand.append(statistics.median(hand) / OPERATIONS_PER_BATCH)
+            to = (mixed.api, mixed.hand, filled.api, filled.hand)
+            for each, side in zip(took, to, strict=True):
+                side.append(statistics.median(each) / OPERATIONS_PER_BATCH)
             single.append(statistics.median(fills))
-    value, baseline = sides.medians()
-    case = f"an operation in a batch of {OPERATIONS_PER_BATCH}"
-    yield row("P3", case, value, "us", baseline=baseline, at_most=P3_AT_MOST)
-    fill = statistics.median(single)
-    yield row("P3", f"{case} against a fill alone", value, "us", baseline=fill, at_most=P3_OF_P1_AT_MOST)
+    alone = statistics.median(single)
+    for case, sides in (("an operation", mixed), ("a fill", filled)):
+        value, baseline = sides.medians()
+        what = "operations of all kinds" if sides is mixed else "fills"
+        case = f"{case} in a batch of {OPERATIONS_PER_BATCH} {what}"
+        yield row("P3", case, value, "us", baseline=baseline, at_most=P3_AT_MOST)
+        yield row("P3", f"{case}, against a fill alone", value, "us", baseline=alone, at_most=P3_OF_P1_AT_MOST)

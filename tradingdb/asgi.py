@@ -12,7 +12,9 @@ django_application = get_asgi_application()
 # Imported after Django is set up: they load models.
 from audit.background import WebBackground  # noqa: E402
 from bots.api.lane import Lane  # noqa: E402
+from config_app.services.field_keys import KeysUnfit, field_keys_require  # noqa: E402
 from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
+from tradingdb.lib.secure import HttpsOnly  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
 from tradingdb.services.processes import stand_by  # noqa: E402
@@ -40,6 +42,11 @@ class Application:
         while True:
             message: Any = await receive()
             if message["type"] == "lifespan.startup":
+                try:
+                    await asyncio.to_thread(field_keys_require)
+                except KeysUnfit as e:
+                    await send({"type": "lifespan.startup.failed", "message": str(e)})
+                    return
                 await self.lane.shell()
                 self.background.start()
                 await send({"type": "lifespan.startup.complete"})
@@ -63,5 +70,5 @@ def bounded(receive: Receive) -> Receive:
     return bounded_receive
 
 
-application = Application()
+application = HttpsOnly(Application())
 stand_by()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,11 +16,11 @@ from audit.trail.seals import unsealed
 from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exact_filter
 
-# Who may come in, and with what, is for admins alone.
-FOR_ADMINS = (
-    "users", "users_groups", "users_user_permissions", "auth_group", "auth_group_permissions", "auth_identities",
-    "personal_tokens", "bot_tokens", "api_keys",
-)  # fmt: skip
+
+def tables_not_for(user: Any) -> list[str]:
+    """Return the tables whose rows a person may not see, so not what they were either."""
+    models = (model._meta for model in apps.get_models(include_auto_created=True))
+    return [table.db_table for table in models if not user.has_perm(f"{table.app_label}.view_{table.model_name}")]
 
 
 @admin.register(Change)
@@ -45,7 +46,7 @@ class ChangeAdmin(LedgerAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out people and keys for those who may not see them."""
         rows = super().get_queryset(request)
-        return rows if getattr(request.user, "is_admin", False) else rows.exclude(table_name__in=FOR_ADMINS)
+        return rows.exclude(table_name__in=hidden) if (hidden := tables_not_for(request.user)) else rows
 
     @admin.display(description="Changed")
     def changed(self, row: Change) -> SafeString:

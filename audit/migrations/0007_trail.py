@@ -32,6 +32,18 @@ NO_DENY = """
     DROP TRIGGER deny_truncate ON audit.changes;
     DROP TRIGGER deny_change ON audit.changes;
     DROP FUNCTION audit.deny_change();
+    -- Made after every migration (audit.trail.triggers); their triggers go with them.
+    DO $$
+    DECLARE
+        made regprocedure;
+    BEGIN
+        FOR made IN SELECT oid FROM pg_proc
+            WHERE pronamespace = 'audit'::regnamespace AND starts_with(proname, 'trail_')
+        LOOP
+            EXECUTE format('DROP FUNCTION %s CASCADE', made);
+        END LOOP;
+    END
+    $$;
 """
 
 
@@ -140,9 +152,20 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "before",
-                    models.JSONField(help_text="Changed columns as they were; all, of a row that is gone.", null=True),
+                    models.JSONField(
+                        decoder=tradingdb.lib.json_rules.ExactDecoder,
+                        help_text="Changed columns as they were; all, of a row that is gone.",
+                        null=True,
+                    ),
                 ),
-                ("after", models.JSONField(help_text="Changed columns as they are; all, of a new row.", null=True)),
+                (
+                    "after",
+                    models.JSONField(
+                        decoder=tradingdb.lib.json_rules.ExactDecoder,
+                        help_text="Changed columns as they are; all, of a new row.",
+                        null=True,
+                    ),
+                ),
                 ("form", models.SmallIntegerField(help_text="Which columns the digest is made of.", null=True)),
                 ("digest", models.BinaryField(help_text="SHA-256 of the columns that came from outside.", null=True)),
             ],

@@ -7,7 +7,7 @@ from timescale.db.models.fields import TimescaleDateTimeField
 
 from audit.choices import CheckKind, Operation, SealKind
 from tradingdb.lib.fields import finite_times, named, not_negative, one_of
-from tradingdb.lib.json_rules import json_lists
+from tradingdb.lib.json_rules import ExactDecoder, json_lists
 
 
 class Change(models.Model):
@@ -27,8 +27,12 @@ class Change(models.Model):
     table_name = models.CharField(max_length=63, help_text="The table, without its schema.")
     row_id = models.CharField(max_length=100, help_text="Primary key of the row; * for all rows.")
     operation = models.CharField(max_length=8, choices=Operation)
-    before = models.JSONField(null=True, help_text="Changed columns as they were; all, of a row that is gone.")
-    after = models.JSONField(null=True, help_text="Changed columns as they are; all, of a new row.")
+    before = models.JSONField(
+        null=True, decoder=ExactDecoder, help_text="Changed columns as they were; all, of a row that is gone."
+    )
+    after = models.JSONField(
+        null=True, decoder=ExactDecoder, help_text="Changed columns as they are; all, of a new row."
+    )
     form = models.SmallIntegerField(null=True, help_text="Which columns the digest is made of.")
     digest = models.BinaryField(null=True, help_text="SHA-256 of the columns that came from outside.")
 

@@ -28,6 +28,7 @@ from tradingdb.lib.admin import (
     exact_filter,
 )
 from tradingdb.lib.asking import ReasonForm, ask_page, asking
+from tradingdb.lib.bot_rows import visible_bots
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.sections import Link, Section, list_url
 
@@ -118,7 +119,7 @@ class ControlStateAdmin(ControlModelAdmin):
                 return HttpResponseRedirect(room_url())
         context = {
             **self.admin_site.each_context(request),
-            **room_context(may_release=self.has_administer_permission(request)),
+            **room_context(may_release=self.has_administer_permission(request), among=visible_bots(request.user)),
             "title": "Control",
             "opts": self.opts,
             "form": form,
@@ -146,7 +147,7 @@ class ControlStateAdmin(ControlModelAdmin):
 
     def sections(self, request: HttpRequest, row: ControlState) -> list[Section]:
         change = ControlChange.objects.filter(pk=row.server_seq).first()
-        return [] if change is None else proof_of(change)
+        return [] if change is None else proof_of(change, among=visible_bots(request.user))
 
     @button(label="Restrict trading", permission="intervene", icon="front_hand", is_grave=True)
     def restrict(self, request: HttpRequest) -> HttpResponse:
@@ -217,7 +218,7 @@ class ControlChangeAdmin(LedgerAdmin):
         return [Link("Control page", room_url())]
 
     def sections(self, request: HttpRequest, row: ControlChange) -> list[Section]:
-        return proof_of(row)
+        return proof_of(row, among=visible_bots(request.user))
 
 
 @admin.register(ControlReceipt)

@@ -1,5 +1,6 @@
 """What the control page shows: restrictions in force, what the numbers prove of them, and how far each bot is."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.urls import reverse
@@ -10,6 +11,7 @@ from bots.choices import ControlLevel
 from bots.models import ControlChange, ControlState
 from bots.selectors.control import accepted_since, progress_of, restrictions_in_force
 from tradingdb.lib import display
+from tradingdb.lib.bot_rows import of_bots
 from tradingdb.lib.sections import Section, list_url
 
 SHOWN = 20
@@ -27,18 +29,18 @@ def room_url() -> str:
     return reverse("admin:bots_controlstate_room")
 
 
-def room_context(*, may_release: bool) -> dict[str, Any]:
-    """Return what the page shows."""
-    rows = restrictions_in_force()
+def room_context(*, may_release: bool, among: Collection[str] | None) -> dict[str, Any]:
+    """Return what the page shows to somebody who sees some of the bots; None: all."""
+    rows = restrictions_in_force(among=among)
     changes = ControlChange.objects.in_bulk([row.server_seq for row in rows[:SHOWN]])
     newest = max(changes, default=None)
     sections = [_in_force(rows, changes, may_release=may_release)]
     if newest is not None:
-        sections.append(_bots(changes[newest]))
-    return {"is_restricted": bool(rows), "sections": [*sections, _history()]}
+        sections.append(_bots(changes[newest], among))
+    return {"is_restricted": bool(rows), "sections": [*sections, _history(among)]}
 
 
-def proof_of(change: ControlChange) -> list[Section]:
+def proof_of(change: ControlChange, *, among: Collection[str] | None) -> list[Section]:
     """Return what is known of one change: orders accepted since, and how far each bot is."""
     if change.state == ControlLevel.ACTIVE:
         return []
@@ -48,7 +50,7 @@ def proof_of(change: ControlChange) -> list[Section]:
         proof(change), change.pk,
         "Under REDUCING, orders that shrink a position pass." if change.state == ControlLevel.REDUCING else "",
     )  # fmt: skip
-    return [Section(title="Proof", content=words), _bots(change)]
+    return [Section(title="Proof", content=words), _bots(change, among)]
 
 
 def proof(change: ControlChange) -> SafeString:
@@ -75,9 +77,9 @@ def _in_force(rows: list[ControlState], changes: dict[int, ControlChange], *, ma
     )  # fmt: skip
 
 
-def _bots(change: ControlChange) -> Section:
+def _bots(change: ControlChange, among: Collection[str] | None) -> Section:
     lines = []
-    for row in progress_of(change)[: 5 * SHOWN]:
+    for row in progress_of(change, among=among)[: 5 * SHOWN]:
         values = [
             display.link(row.bot_id, "bots_bot_change", row.bot_id),
             display.badge(row.stage, tone=STAGE_TONE[row.stage]), display.moment(row.requested_at),
@@ -88,7 +90,7 @@ def _bots(change: ControlChange) -> Section:
     return Section(title=f"Bots, and number {change.pk} ({change})", headings=BOTS, lines=lines, empty="No bot in it.")
 
 
-def _history() -> Section:
+def _history(among: Collection[str] | None) -> Section:
     lines = [
         Section.line(
             HISTORY,
@@ -98,7 +100,7 @@ def _history() -> Section:
                 display.badge(row.previous_state), display.text(row.changed_by_name), display.text(row.reason),
             ],
         )
-        for row in ControlChange.objects.order_by("-id")[:SHOWN]
+        for row in of_bots(ControlChange.objects.all(), among).order_by("-id")[:SHOWN]
     ]  # fmt: skip
     return Section(title="Latest changes", headings=HISTORY, lines=lines, more_url=list_url(ControlChange),
                    empty="Nothing was ever restricted.")  # fmt: skip

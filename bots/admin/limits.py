@@ -163,7 +163,7 @@ class RiskLatchAdmin(LedgerAdmin):
     def is_offered(self, name: str, row: RiskLatch) -> bool:
         return row.ended_at is None
 
-    @asking(label="End now", permission="administer", icon="play_arrow")
+    @asking(label="End now", permission="administer", icon="play_arrow", needs_proof=True)
     def end(self, request: HttpRequest, row: RiskLatch, data: dict[str, Any]) -> str:
         """Half size ends at once. A pause no longer ends by itself: its control state stays until it is released."""
         risk_latch_end(latch_id=row.pk, actor=Actor(request.user, request), reason=data["reason"])

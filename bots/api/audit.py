@@ -43,7 +43,8 @@ def verify_audit(request: HttpRequest, full: bool = False) -> HttpResponse:
 
     503 while another check runs.
     """
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    staff.require_all_bots()
     if full:
-        staff: Staff = request.auth  # type: ignore[attr-defined]
         staff.require(Role.TRADER)
     return answer(trail_verify(full=full))

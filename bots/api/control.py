@@ -18,6 +18,7 @@ from bots.models import ControlChange
 from bots.selectors.control import Progress, accepted_since, progress_of, restrictions_in_force
 from bots.services.control import control_set, state_of
 from tradingdb.lib.acting import acting
+from tradingdb.lib.bot_rows import of_bots
 
 
 class ControlOut(BaseModel):
@@ -109,10 +110,12 @@ def set_control(request: HttpRequest, body: ControlIn) -> HttpResponse:
 @router.get("/control", auth=for_staff(), response={200: InForceListOut, **errors()})
 def list_control(request: HttpRequest) -> HttpResponse:
     """Return every restriction in force, what was accepted since, and how far each bot is."""
+    staff: Staff = request.auth  # type: ignore[attr-defined]
     items = []
-    for row in restrictions_in_force():
+    for row in restrictions_in_force(among=staff.bots):
         change = ControlChange.objects.get(pk=row.server_seq)
-        bots = [{"bot_id": one.bot_id, "stage": one.stage, **wire_of(one)} for one in progress_of(change)]
+        progress = progress_of(change, among=staff.bots)
+        bots = [{"bot_id": one.bot_id, "stage": one.stage, **wire_of(one)} for one in progress]
         items.append({**state_of(row), "orders_accepted_since": accepted_since(change), "bots": bots})
     return answer({"items": items})
 
@@ -128,7 +131,8 @@ def wire_of(one: Progress) -> dict[str, Any]:
 def list_changes(request: HttpRequest, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> HttpResponse:
     """Return the newest changes of control states, newest first: who, when, from what to what, why."""
     names = tuple(ChangeOut.model_fields)
-    rows = ControlChange.objects.order_by("-id").values(*names)[:limit]
+    staff: Staff = request.auth  # type: ignore[attr-defined]
+    rows = of_bots(ControlChange.objects.all(), staff.bots).order_by("-id").values(*names)[:limit]
     return answer({"items": [shape(row, names) for row in rows]})
 
 

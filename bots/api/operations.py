@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 from bots.api import inputs
 from bots.choices import OrderIntent, TokenScope
+from bots.ledger.facts import Fact
 from bots.live.publish import LiveUpdate
 from bots.services.balances import record_balance
 from bots.services.batch import Batch, Operation
+from bots.services.carried_orders import record_fill_with_order
 from bots.services.context import BotContext
 from bots.services.events import record_events
 from bots.services.fills import record_fill
 from bots.services.heartbeats import record_heartbeat
-from bots.services.orders import record_fill_with_order, record_order, record_order_news
+from bots.services.orders import record_order, record_order_news
 from bots.services.permits import get_permit
 from bots.services.plan import Last, Outcome, Plan
 from bots.services.risk import check_order
@@ -100,12 +102,14 @@ def _prices(body: inputs.PricesIn, _: str) -> MakePlan:
 
 def _batch(body: inputs.BatchIn, _: str) -> MakePlan:
     operations = [read_operation(operation) for operation in body.operations]
+    # One for all attempts: it remembers that the database refused an operation.
+    batch = Batch(operations)
 
     def plan(bot: BotContext) -> Plan[Outcome]:
         if all(operation.make is None for operation in operations):
             # Nothing to ask the database; a plan has one step at least.
             yield Last()
-        return (yield from Batch(operations).plan(bot))
+        return (yield from batch.plan(bot))
 
     return plan
 
@@ -122,8 +126,20 @@ def read_operation(operation: inputs.OperationIn) -> Operation:
     make = PLANS[operation.op]
     order_id = data.order_id if operation.op in ("fill", "order_update") else None
     symbol = data.symbol if operation.op == "order" else None
-    fill = data.to_domain() if operation.op == "fill" and data.order is None else None
-    return Operation(operation.op, name, partial(make, data), symbol=symbol, order_id=order_id, fill=fill)
+    return Operation(
+        operation.op, name, partial(make, data), symbol=symbol, order_id=order_id, fact=FACTS[operation.op](data)
+    )
+
+
+# What an operation tells that can be told together with others.
+FACTS: dict[str, Callable[[Any], Fact | None]] = {
+    "signal": lambda data: data.to_domain(),
+    "order": lambda data: data.to_domain() if data.intent == OrderIntent.REPORT else None,
+    "fill": lambda data: data.to_domain() if data.order is None else None,
+    "balance": lambda data: data.to_domain(),
+    "event": lambda data: data.to_domain(),
+    "order_update": lambda data: data.news(),
+}
 
 
 def _run_fill(data: inputs.FillIn, bot: BotContext) -> Plan[Outcome]:

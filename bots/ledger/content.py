@@ -10,7 +10,8 @@ from typing import Any
 from bots.ledger.shapes import plain, stamp
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Return a decimal or a time as it is written inside a body."""
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
@@ -20,7 +21,7 @@ def _canonical(value: Any) -> str:
 
 def canonical_json(body: Mapping[str, Any]) -> str:
     """Return the body as JSON with sorted keys, plain decimals and UTC times; "1.0" equals "1.00"."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_canonical)
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=canonical)
 
 
 def content_hash(body: Mapping[str, Any]) -> bytes:

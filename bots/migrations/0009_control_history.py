@@ -19,6 +19,7 @@ DROP TRIGGER control_change_stays ON trading.control_changes;
 DROP FUNCTION trading.control_state_numbered();
 DROP FUNCTION trading.control_state_kept();
 DROP FUNCTION trading.control_change_stays();
+DROP FUNCTION trading.control_told(text, text, text, timestamptz);
 """
 OWN = f"bot_id = {ACTING_BOT}"
 OWN_RESTRICTION = f"scope = 'bot' AND target = {ACTING_BOT}"

@@ -1,5 +1,6 @@
 """What the numbers prove: which orders were accepted while a restriction was in force, and which bots know of it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from django.db.models import Exists, OuterRef
 
 from bots.choices import ACTIVE_ORDER_STATUSES, BotStatus, ControlLevel, ControlScope
 from bots.models import Bot, ControlChange, ControlReceipt, ControlState, Order
+from tradingdb.lib.bot_rows import of_bots
 
 # Orders and changes are numbered by one counter; an order's number between those of a change and the next one of the
 # same scope says that it was checked while that change was the newest. `control_seq` says that it was admitted.
@@ -48,9 +50,9 @@ def accepted_since(change: ControlChange) -> int:
         return int(cursor.fetchone()[0])
 
 
-def progress_of(change: ControlChange) -> list[Progress]:
-    """Return how far each running bot in the scope of a change is, those that lag behind first."""
-    bots = Bot.objects.exclude(status=BotStatus.ARCHIVED)
+def progress_of(change: ControlChange, *, among: Collection[str] | None = None) -> list[Progress]:
+    """Return how far each running bot in the scope of a change is, those that lag behind first; `among` narrows."""
+    bots = of_bots(Bot.objects.exclude(status=BotStatus.ARCHIVED), among)
     if change.scope == ControlScope.BOT:
         bots = bots.filter(bot_id=change.target)
     elif change.scope == ControlScope.EXCHANGE:
@@ -65,9 +67,9 @@ def progress_of(change: ControlChange) -> list[Progress]:
     return sorted(rows, key=lambda row: (stages.index(row.stage), row.bot_id))
 
 
-def restrictions_in_force() -> list[ControlState]:
-    """Return every restriction in force, the widest scope first."""
-    return list(ControlState.objects.exclude(state=ControlLevel.ACTIVE).order_by("scope", "target"))
+def restrictions_in_force(*, among: Collection[str] | None = None) -> list[ControlState]:
+    """Return every restriction in force, the widest scope first; `among` leaves out those of other bots."""
+    return list(of_bots(ControlState.objects.exclude(state=ControlLevel.ACTIVE), among).order_by("scope", "target"))
 
 
 def _progress(bot_id: str, change: ControlChange, receipt: ControlReceipt | None, is_open: bool) -> Progress:

@@ -1,6 +1,6 @@
 """Batches: many operations in one transaction, each all-or-nothing on its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -8,17 +8,32 @@ import psycopg
 from django.db import Error as DjangoDatabaseError
 
 from bots.choices import FactKind
-from bots.ledger.facts import NewFill
+from bots.ledger.facts import Fact
+from bots.services.balances import record_balances
 from bots.services.context import BotContext
-from bots.services.fill_runs import is_run, record_run
+from bots.services.events import record_each_event
+from bots.services.fill_runs import record_fills
 from bots.services.locks import lock_admission, lock_many
+from bots.services.order_sets import record_all_news, record_reports
 from bots.services.plan import Last, Outcome, Plan, Sql, TryAgain, within
 from bots.services.risk import lock_limits
+from bots.services.sets import End
+from bots.services.signals import record_signals
+from bots.services.stretches import stretches_of
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.retry import unavailable_of
 
 # Kinds whose operations touch nothing but their own row.
 STANDING_ALONE = frozenset({FactKind.SIGNAL, FactKind.BALANCE, FactKind.EVENT})
+# How many facts of a kind are told together.
+TOGETHER: Mapping[str, Callable[[BotContext, Any], Plan[list[End]]]] = {
+    FactKind.SIGNAL: record_signals,
+    FactKind.BALANCE: record_balances,
+    FactKind.EVENT: record_each_event,
+    FactKind.ORDER: record_reports,
+    FactKind.ORDER_UPDATE: record_all_news,
+    FactKind.FILL: record_fills,
+}
 DATABASE_ERRORS = (psycopg.Error, DjangoDatabaseError)
 
 
@@ -42,14 +57,14 @@ class Operation:
     error: DomainError | None = None
     symbol: str | None = None
     order_id: str | None = None
-    # A fill that brings no order along: several of one order are told together.
-    fill: NewFill | None = None
+    # What can be told together with others of its kind: no request for an order, no fill that brings its order along.
+    fact: Fact | None = None
 
 
-Ends = dict[int, Outcome | DomainError]
-# The numbers of the operations that a plan is for: one, or those of a run of fills.
+Ends = dict[int, End]
+# The numbers of the operations that a plan is for.
 Numbers = tuple[int, ...]
-Many = Plan[list[Outcome | DomainError]]
+Many = Plan[list[End]]
 Running = dict[Numbers, tuple[Many, Sequence[Sql]]]
 
 
@@ -63,21 +78,17 @@ class Batch:
 
     def plan(self, bot: BotContext) -> Plan[Outcome]:
         """Run every operation and answer with a result for each."""
-        symbols = sorted({op.symbol for op in self.operations if op.symbol})
-        orders = sorted({op.order_id for op in self.operations if op.order_id})
-        # Admission first, as a single request takes it, so that the two cannot wait for each other.
-        locks = [lock_admission(bot.bot_id)] if symbols else []
-        if symbols or orders:
-            limits = [lock_limits(symbols)] if symbols else []
-            yield [*locks, lock_many(bot.bot_id, symbols, orders), *limits]
+        locks = self._locks(bot)
         ends: Ends = {}
         if self.is_careful:
+            if locks:
+                yield locks
             for number in range(len(self.operations)):
                 ends[number] = yield from self._within_savepoint(bot, self.operations[number])
         else:
             try:
                 alone, chained = self._split()
-                yield from self._together(bot, alone, ends)
+                yield from self._together(bot, alone, ends, locks)
                 yield from self._overlapping(bot, chained, ends)
             except DATABASE_ERRORS as e:
                 if unavailable_of(e) is not None:
@@ -89,38 +100,53 @@ class Batch:
         results = [_result(op, outcome) for op, outcome in zip(self.operations, outcomes, strict=True)]
         return Outcome(200, {"results": results}, updates=tuple(updates))
 
-    def _split(self) -> tuple[list[int], list[int]]:
-        """Return the operations that touch nothing of each other, and the rest, whose order counts."""
-        alone: list[int] = []
+    def _locks(self, bot: BotContext) -> list[Sql]:
+        symbols = sorted({op.symbol for op in self.operations if op.symbol})
+        orders = sorted({op.order_id for op in self.operations if op.order_id})
+        if not symbols and not orders:
+            return []
+        many = lock_many(bot.bot_id, symbols, orders)
+        # Admission first, as a single request takes it, so that the two cannot wait for each other.
+        return [lock_admission(bot.bot_id), many, lock_limits(symbols)] if symbols else [many]
+
+    def _split(self) -> tuple[list[Numbers], list[Numbers]]:
+        """Return the operations that touch nothing of each other, and the rest, whose order counts: each a list of
+        those that are told together."""
+        alone: dict[str, list[int]] = {}
+        malformed: list[Numbers] = []
         chained: list[int] = []
         seen: set[tuple[str, str]] = set()
         for number, operation in enumerate(self.operations):
             key = (operation.kind, operation.id)
-            is_alone = operation.kind in STANDING_ALONE and key not in seen
+            if operation.make is None:
+                malformed.append((number,))
+                continue
+            is_alone = operation.kind in STANDING_ALONE and operation.fact is not None and key not in seen
             seen.add(key)
-            (alone if is_alone else chained).append(number)
-        return alone, chained
+            (alone.setdefault(operation.kind, []) if is_alone else chained).append(number)
+        stretches = stretches_of([(number, self.operations[number].fact) for number in chained])
+        return malformed + [tuple(numbers) for numbers in alone.values()], stretches
 
-    def _together(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
-        """Step operations side by side: the statements of all travel in one round trip."""
+    def _together(self, bot: BotContext, groups: Sequence[Numbers], ends: Ends, locks: list[Sql]) -> Plan[None]:
+        """Step plans side by side: the statements of all travel in one round trip, behind the locks of the batch."""
         running: Running = {}
-        for number in numbers:
-            self._begin(bot, (number,), running, ends)
-        while running:
-            rows = yield [statement for _, step in running.values() for statement in step]
-            at, going = 0, running
-            running = {}
+        for numbers in groups:
+            self._begin(bot, numbers, running, ends)
+        while running or locks:
+            rows = yield [*locks, *(statement for _, step in running.values() for statement in step)]
+            at, going = len(locks), running
+            running, locks = {}, []
             for own, (plan, step) in going.items():
                 _advance(own, plan, rows[at : at + len(step)], running, ends)
                 at += len(step)
 
-    def _overlapping(self, bot: BotContext, numbers: Sequence[int], ends: Ends) -> Plan[None]:
-        """Run operations one after another; the last step of each travels with the first step of the next.
+    def _overlapping(self, bot: BotContext, groups: Sequence[Numbers], ends: Ends) -> Plan[None]:
+        """Run plans one after another; the last step of each travels with the first step of the next.
 
         The database executes them in that order, so the next one sees what the one before it wrote.
         """
         last: Running = {}
-        for own in self._runs(numbers):
+        for own in groups:
             running: Running = {}
             self._begin(bot, own, running, ends)
             while running:
@@ -135,34 +161,21 @@ class Batch:
                 last = {}
                 _advance(own, plan, rows[len(before) :], running, ends)
         for own, (plan, step) in last.items():
-            rows = yield list(step)
+            rows = yield Last(step)
             _advance(own, plan, rows, {}, ends)
 
-    def _runs(self, numbers: Sequence[int]) -> list[Numbers]:
-        """Return the operations one by one, fills that follow each other and can be a run together."""
-        runs: list[Numbers] = []
-        for number in numbers:
-            fill = self.operations[number].fill
-            before = [self.operations[other].fill for other in runs[-1]] if runs and fill else []
-            if before and is_run([one for one in (*before, fill) if one is not None]) and before[0] is not None:
-                runs[-1] += (number,)
-            else:
-                runs.append((number,))
-        return runs
-
     def _begin(self, bot: BotContext, numbers: Numbers, running: Running, ends: Ends) -> None:
-        operations = [self.operations[number] for number in numbers]
-        fills = [operation.fill for operation in operations if operation.fill is not None]
-        if len(fills) > 1:
-            _advance(numbers, record_run(bot, fills), None, running, ends)
-        elif (make := operations[0].make) is not None:
-            _advance(numbers, _alone(make(bot)), None, running, ends)
+        first = self.operations[numbers[0]]
+        if len(numbers) > 1:
+            facts = [self.operations[number].fact for number in numbers]
+            _advance(numbers, TOGETHER[first.kind](bot, facts), None, running, ends)
+        elif first.make is not None:
+            _advance(numbers, _alone(first.make(bot)), None, running, ends)
         else:
-            error = operations[0].error
-            assert error is not None
-            ends[numbers[0]] = error
+            assert first.error is not None
+            ends[numbers[0]] = first.error
 
-    def _within_savepoint(self, bot: BotContext, operation: Operation) -> Plan[Outcome | DomainError]:
+    def _within_savepoint(self, bot: BotContext, operation: Operation) -> Plan[End]:
         if operation.make is None:
             assert operation.error is not None
             return operation.error

@@ -17,9 +17,9 @@ from audit.services.actions import Actor
 from bots.choices import Liquidity, OrderIntent, OrderType, Side
 from bots.ledger.facts import NewFill, NewOrder
 from bots.selectors.corrections import FIX, SOURCE, VOID
+from bots.services.carried_orders import record_fill_with_order
 from bots.services.context import BotContext, bot_context
 from bots.services.locks import lock_symbol
-from bots.services.orders import record_fill_with_order
 from bots.services.plan import Outcome, Plan, Row, Sql, run, within
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 from tradingdb.lib.times import refuse_future, to_utc

@@ -1,6 +1,7 @@
 """Events that bots report: stored together or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from bots.live.publish import LiveUpdate
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.plan import Outcome, Plan, Sql, TryAgain
+from bots.services.sets import End, one_by_one
+from tradingdb.lib.logs import redact, scrub
 
 CLAIM = """
     INSERT INTO ingest_keys (bot_id, kind, natural_id, content_hash, fact_at)
@@ -49,13 +52,15 @@ STORE = f"""
     FROM unnest(%(event_time)s::timestamptz[], %(details)s::text[],
         {", ".join(f"%({name})s::text[]" for name in FIELDS)})
         AS e(event_time, details, {", ".join(FIELDS)})
-"""  # noqa: S608 (names come from code)
+"""  # noqa: S608 (names come from code)  # nosec B608
 
 
 def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     """Store events in one piece; those that are known already count as replayed, one with other content refuses all."""
     now = timezone.now()
     digests = {event.event_id: content_hash(event.body) for event in events}
+    # Told by their digests as they came; kept and shown without the secrets that a bot's text may hold.
+    events = [clean(event) for event in events]
     (known,) = yield [Sql(KNOWN, {"bot": bot.bot_id, "ids": list(digests)})]
     for row in known:
         if bytes(row["content_hash"]) != digests[row["natural_id"]]:
@@ -64,6 +69,14 @@ def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     body = {"received": len(events), "stored": len(new), "replayed": len(known)}
     if not new:
         return Outcome(200, body, replayed=True)
+    claimed, _ = yield _store(bot, new, digests, now)
+    if len(claimed) != len(new):
+        # Another call brought one of them meanwhile; look again.
+        raise TryAgain
+    return Outcome(201, body, updates=tuple(_live(bot, event, now) for event in new))
+
+
+def _store(bot: BotContext, new: Sequence[NewEvent], digests: Mapping[str, bytes], now: datetime) -> list[Sql]:
     keys = {
         "bot": bot.bot_id,
         "ids": [event.event_id for event in new],
@@ -73,11 +86,39 @@ def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     columns: dict[str, Any] = {name: [getattr(event, name) for event in new] for name in FIELDS}
     columns |= {"bot": bot.bot_id, "source": new[0].source, "event_time": keys["times"]}
     columns["details"] = [None if event.details is None else canonical_json(event.details) for event in new]
-    claimed, _ = yield [Sql(CLAIM, keys), Sql(STORE, columns)]
-    if len(claimed) != len(new):
-        # Another call brought one of them meanwhile; look again.
-        raise TryAgain
-    return Outcome(201, body, updates=tuple(_live(bot, event, now) for event in new))
+    return [Sql(CLAIM, keys), Sql(STORE, columns)]
+
+
+def record_each_event(bot: BotContext, events: Sequence[NewEvent]) -> Plan[list[End]]:
+    """Store events, no two of one id, each of which may be refused by itself."""
+    now = timezone.now()
+    digests = {event.event_id: content_hash(event.body) for event in events}
+    events = [clean(event) for event in events]
+    (rows,) = yield [Sql(KNOWN, {"bot": bot.bot_id, "ids": list(digests)})]
+    known = {row["natural_id"] for row in rows}
+    new = [event for event in events if event.event_id not in known]
+    ends: dict[str, End] = {}
+    if new:
+        claimed, _ = yield _store(bot, new, digests, now)
+        if len(claimed) != len(new):
+            raise TryAgain
+        body = {"received": 1, "stored": 1, "replayed": 0}
+        ends = {event.event_id: Outcome(201, body, updates=(_live(bot, event, now),)) for event in new}
+    others = [event for event in events if event.event_id in known]
+    answers = yield from one_by_one([record_events(bot, [event]) for event in others])
+    ends |= zip((event.event_id for event in others), answers, strict=True)
+    return [ends[event.event_id] for event in events]
+
+
+def clean(event: NewEvent) -> NewEvent:
+    """Return an event with the secrets in its free text blotted out."""
+    return replace(
+        event,
+        body=scrub(event.body),
+        message=redact(event.message),
+        details=scrub(event.details),
+        stack_trace=redact(event.stack_trace) if event.stack_trace else event.stack_trace,
+    )
 
 
 def _conflict(bot: BotContext, events: Sequence[NewEvent], row: dict[str, Any]) -> Plan[Outcome]:

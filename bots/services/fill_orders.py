@@ -60,12 +60,17 @@ def order_update(bot: BotContext, order_id: str, values: dict[str, Any]) -> Sql:
 
 
 def order_news(bot: BotContext, fill: NewFill, row: Row, status: OrderStatus) -> list[Sql]:
+    """Return the statement of the history row when the fill moved the order's status."""
+    values = order_move(bot, fill, row, status)
+    return [] if values is None else [insert("order_events", values, suffix="")]
+
+
+def order_move(bot: BotContext, fill: NewFill, row: Row, status: OrderStatus) -> dict[str, Any] | None:
     """Return the history row when the fill moved the order's status."""
     if status == row["status"]:
-        return []
+        return None
     values = {"bot_id": bot.bot_id, "order_id": fill.order_id, "from_status": row["status"], "to_status": status}
-    values |= {"at": fill.executed_at, "fill_id": fill.fill_id, "source": fill.source}
-    return [insert("order_events", values, suffix="")]
+    return values | {"at": fill.executed_at, "fill_id": fill.fill_id, "source": fill.source}
 
 
 def signal_executed(bot: BotContext, fill: NewFill, row: Row) -> list[Sql]:

@@ -14,34 +14,41 @@ OPEN = "('open', 'partially_closed')"
 
 # ruff: noqa: S608 (names come from code)
 # Which fill has the execution a bot is told of its own fills alone; it is empty for one of another bot of the account.
-LOAD = f"""
-    SELECT o.order_id, o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status,
+ORDER_COLUMNS = """o.order_id, o.symbol, o.side, o.quantity, o.filled_quantity, o.filled_notional, o.fees, o.status,
         o.reported_status, o.reported_at, o.leverage, o.strategy, o.order_purpose, o.order_metadata, o.signal_id,
         o.flags, o.submitted_at, o.is_paper_trade,
         p.position_id, p.side AS p_side, p.size, p.quantity AS p_quantity, p.cost_basis, p.entry_notional,
         p.exit_notional, p.realized_pnl, p.fees AS p_fees, p.fill_count, p.opening_fill_id, p.opened_at,
         p.last_fill_id, p.last_fill_at, p.current_price, p.marked_at,
         l.executed_at AS newest_at, l.fill_id AS newest_id,
-        f.content_hash AS seen_hash, f.fill_id AS seen_id,
-        CASE WHEN x.bot_id = %(bot)s THEN x.fill_id
-            WHEN x.bot_id IS NOT NULL OR execution_is_known(o.symbol, %(execution)s) THEN '' END AS execution_fill_id,
-        k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body,
         (SELECT min(c.changed_at) FROM control_states c WHERE c.state = 'HALTED' AND (c.scope, c.target) IN
             (('all', ''), ('bot', %(bot)s), ('symbol', o.symbol), ('exchange', %(exchange)s))) AS halted_at,
-        risk_is_watched(%(mode)s) AS risk_watched
-    FROM (SELECT 1) AS one
-    LEFT JOIN orders o ON o.bot_id = %(bot)s AND o.order_id = %(order)s
+        (SELECT risk_is_watched(%(mode)s)) AS risk_watched"""
+ORDER_JOINS = f"""
     LEFT JOIN positions p ON p.bot_id = o.bot_id AND p.symbol = o.symbol AND p.status IN {OPEN}
     LEFT JOIN LATERAL (
         SELECT executed_at, fill_id FROM fills WHERE bot_id = o.bot_id AND symbol = o.symbol
         ORDER BY executed_at DESC, fill_id DESC LIMIT 1
-    ) l ON true
+    ) l ON true"""  # no value stands in it  # nosec B608
+LOAD = f"""
+    SELECT {ORDER_COLUMNS},
+        f.content_hash AS seen_hash, f.fill_id AS seen_id,
+        CASE WHEN x.bot_id = %(bot)s THEN x.fill_id
+            WHEN x.bot_id IS NOT NULL OR execution_is_known(o.symbol, %(execution)s) THEN '' END AS execution_fill_id,
+        k.content_hash AS parked_hash, k.fact_id AS parked_id, k.body AS parked_body
+    FROM (SELECT 1) AS one
+    LEFT JOIN orders o ON o.bot_id = %(bot)s AND o.order_id = %(order)s{ORDER_JOINS}
     LEFT JOIN fills f ON f.bot_id = %(bot)s AND f.fill_id = %(fill)s
     LEFT JOIN fills x ON x.account_id = %(account)s AND x.symbol = o.symbol
         AND x.exchange_trade_id = %(execution)s::varchar
     LEFT JOIN parked_facts k ON k.bot_id = %(bot)s AND k.kind = 'fill' AND k.fact_id = %(fill)s
         AND (o.order_id IS NULL OR (k.state = 'parked' AND k.order_id <> o.order_id))
-"""
+"""  # no value stands in it  # nosec B608
+# The same of several orders, without a fill.
+LOAD_ORDERS = f"""
+    SELECT {ORDER_COLUMNS} FROM orders o{ORDER_JOINS}
+    WHERE o.bot_id = %(bot)s AND o.order_id = ANY(%(orders)s::varchar[])
+"""  # no value stands in it  # nosec B608
 
 # A late fill can change nothing before the opening of the position that was held, or held last, at its moment.
 CHAIN_START = """
@@ -108,7 +115,7 @@ ENTRIES_AND_EXITS = """
                 OR (f.position_id = p.position_id AND f.closed_quantity = 0))), '{}'),
         exit_trade_ids = coalesce((SELECT array_agg(fill_id::text ORDER BY executed_at, fill_id) FROM fills f
             WHERE f.bot_id = p.bot_id AND f.position_id = p.position_id AND f.closed_quantity > 0), '{}')
-    WHERE p.bot_id = %(bot)s AND p.position_id = %(position)s
+    WHERE p.bot_id = %(bot)s AND p.position_id = ANY(%(positions)s::varchar[])
 """
 
 NO_ENTRIES = """
@@ -225,17 +232,15 @@ def write_position(
     `stored_id` is the row's present id, None for a new row; a fill that came late can change which fill opened it.
     `steps`: how many fills are written at once, by which its version grows.
     """
-    position_id = position_id_of(bot.bot_id, symbol, state.opening_fill_id)
-    position = position_values(state, mark, now) | {"position_id": position_id}
-    trade = trade_values(state, origin, now) | {"position_id": position_id, "trade_id": trade_id_of(position_id)}
+    position, trade = position_and_trade(bot, symbol, state, origin=origin, mark=mark, now=now)
+    position_id = position["position_id"]
     # A late fill can bring back an id that was gone, and then its versions go on growing.
     fresh = int(now.timestamp() * 1_000_000)
     if stored_id is None or is_refold:
         # The opening order's words; they change only when a late fill makes another one the opening one.
-        position |= {"leverage": origin.leverage, "strategy": origin.strategy}
-        trade |= {"leverage": origin.leverage, "strategy": origin.strategy, "is_paper_trade": origin.is_paper}
+        position, trade = position | opening_words(origin), trade | opening_words(origin, of_trade=True)
     if stored_id is None:
-        own = {"bot_id": bot.bot_id, "symbol": symbol, "config_version": bot.config_version}
+        own = own_columns(bot, symbol)
         version = {"version": fresh if is_refold else steps}
         statements = [insert("positions", position | own | version), insert("trades", trade | own)]
     else:
@@ -249,8 +254,33 @@ def write_position(
         # A late fill can open again what had looked closed.
         statements.append(Sql(NO_ENTRIES, {"bot": bot.bot_id, "position": position_id}))
     if not state.is_open:
-        statements.append(Sql(ENTRIES_AND_EXITS, {"bot": bot.bot_id, "position": position_id}))
+        statements.append(entries_and_exits(bot, [position_id]))
     return statements
+
+
+def position_and_trade(
+    bot: BotContext, symbol: str, state: PositionState, *, origin: Origin, mark: Mark, now: datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the derived columns of a position's row and of its trade's row."""
+    position_id = position_id_of(bot.bot_id, symbol, state.opening_fill_id)
+    names = {"position_id": position_id, "trade_id": trade_id_of(position_id)}
+    return position_values(state, mark, now) | {"position_id": position_id}, trade_values(state, origin, now) | names
+
+
+def opening_words(origin: Origin, *, of_trade: bool = False) -> dict[str, Any]:
+    """Return the columns that the opening order gives a position, or its trade."""
+    words = {"leverage": origin.leverage, "strategy": origin.strategy}
+    return words | {"is_paper_trade": origin.is_paper} if of_trade else words
+
+
+def own_columns(bot: BotContext, symbol: str) -> dict[str, Any]:
+    """Return what a new position or trade is called by."""
+    return {"bot_id": bot.bot_id, "symbol": symbol, "config_version": bot.config_version}
+
+
+def entries_and_exits(bot: BotContext, position_ids: list[str]) -> Sql:
+    """List the fills of positions that have ended."""
+    return Sql(ENTRIES_AND_EXITS, {"bot": bot.bot_id, "positions": position_ids})
 
 
 def drop_positions(bot_id: str, ids: Iterable[str]) -> list[Sql]:

@@ -35,6 +35,13 @@ LOCK_MANY = """
         ORDER BY k
     ) keys
 """
+# Of a batch, too: many orders that are about to be stored.
+LOCK_ORDERS = """
+    SELECT pg_advisory_xact_lock(k) FROM (
+        SELECT DISTINCT hashtextextended('order' || chr(31) || %(bot)s || chr(31) || o.id, 0) AS k
+        FROM unnest(%(orders)s::text[]) AS o(id) ORDER BY k
+    ) keys
+"""
 
 
 def lock_symbol(bot_id: str, symbol: str) -> Sql:
@@ -68,6 +75,11 @@ def share_controls(bot_id: str, exchange: str, symbol: str) -> Sql:
 def lock_many(bot_id: str, symbols: list[str], orders: list[str]) -> Sql:
     """Take the symbol locks of a whole batch at once."""
     return Sql(LOCK_MANY, {"bot": bot_id, "symbols": symbols, "orders": orders})
+
+
+def lock_orders(bot_id: str, orders: list[str]) -> Sql:
+    """As lock_order, for many."""
+    return Sql(LOCK_ORDERS, {"bot": bot_id, "orders": orders})
 
 
 def lock_account(account_id: int) -> Sql:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -27,7 +27,7 @@ from bots.services.breaches import open_case
 from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.disobedience import disobedience, disobedience_update
-from bots.services.fills import ENDED, apply_fill, load_keys, park, record_fill, seen_before
+from bots.services.fills import ENDED, apply_fill, load_keys, park, seen_before
 from bots.services.locks import lock_admission, lock_order, lock_symbol, lock_symbol_of_order, share_controls
 from bots.services.permits import controls_and_status, halts_at, states_now
 from bots.services.plan import Last, Outcome, Plan, Row, Sql, TryAgain, insert, update, within
@@ -69,14 +69,13 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     if is_request:
         states = states_now(bot, states)
         reasons = yield from evaluate(bot, order, states, now)
-    values = _values(bot, order, digest, now, reasons)
+    values = new_order_values(bot, order, digest, now, reasons)
     if is_request and not reasons:
         values["control_seq"] = max((row["server_seq"] for row in states), default=0)
     disobeyed = bool(states) and not is_request
     extra = disobedience(bot, order, states, now) if disobeyed else refusal_events(bot, order, reasons, now)
-    event = {"bot_id": bot.bot_id, "order_id": order.order_id, "to_status": values["status"], "source": order.source}
     told = [contract(reason) for reason in reasons]
-    event |= {"at": values["created_at"], "details": {"reasons": told} if told else {}}
+    event = first_event(values, {"reasons": told} if told else {})
     writes = [insert("orders", values), insert("order_events", event, suffix=""), *extra]
     rows = yield writes if parked else Last(writes)
     body = shape(rows[0][0], ORDER)
@@ -87,7 +86,7 @@ def record_order(bot: BotContext, order: NewOrder) -> Plan[Outcome]:
     if parked:
         ((row,),) = yield [Sql(ORDER_ROW, key)]
         body = shape(row, ORDER)
-    updates.append(_live(bot, body))
+    updates.append(order_told(bot, body))
     if disobeyed:
         updates.append(disobedience_update(bot, order, states, now))
     if reasons:
@@ -120,11 +119,14 @@ def _refused(order_id: str, reasons: list[Reason], body: dict[str, Any], *, is_r
     return RiskRejected(message, id=order_id, reasons=reasons, order=body, is_replay=is_replay)
 
 
-def _live(bot: BotContext, body: dict[str, Any]) -> LiveUpdate:
+def order_told(bot: BotContext, body: dict[str, Any]) -> LiveUpdate:
+    """Return what the live layer hears of an order."""
     return LiveUpdate(kind="order", bot_id=bot.bot_id, symbol=body["symbol"], data=body)
 
 
-def _values(bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reasons: list[Reason]) -> dict[str, Any]:
+def new_order_values(
+    bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reasons: list[Reason]
+) -> dict[str, Any]:
     reported = OrderStatus(order.status) if order.status else OrderStatus.PENDING
     if reasons:
         reported = OrderStatus.REJECTED
@@ -162,6 +164,14 @@ def _values(bot: BotContext, order: NewOrder, digest: bytes, now: datetime, reas
         "config_version": bot.config_version,
         "content_hash": digest,
     }
+
+
+def first_event(values: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+    """Return the first row of an order's history."""
+    return {
+        "bot_id": values["bot_id"], "order_id": values["order_id"], "to_status": values["status"],
+        "source": values["source"], "at": values["created_at"], "details": details,
+    }  # fmt: skip
 
 
 def _apply_parked(bot: BotContext, order: NewOrder, fact: Row, now: datetime) -> Plan[Outcome]:
@@ -224,7 +234,17 @@ FILLED_AFTER = """
 """
 
 
-def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, now: datetime) -> Plan[Outcome]:
+class Change(NamedTuple):
+    """What news does to its order's row. `ended_at`: an end that was not known before; fills may have come after it."""
+
+    values: dict[str, Any]
+    flags: list[str]
+    at: datetime
+    ended_at: datetime | None
+
+
+def change_of(news: OrderNews, row: Row, now: datetime) -> Change:
+    """Return what news does to its order."""
     at = news.at or now
     old = OrderStatus(row["reported_status"])
     new = OrderStatus(news.status) if news.status else old
@@ -233,29 +253,42 @@ def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, no
     for name in ("exchange_order_id", "rejection_reason", "error_code", "retry_count"):
         if getattr(news, name) is not None:
             values[name] = getattr(news, name)
-    status = OrderStatus(row["status"])
-    if news.status and not flags:
-        status = status_of(new, filled=row["filled_quantity"], quantity=row["quantity"])
-        waits = lacks_fills(new, status)
-        flags = ["awaiting_fills"] if waits else []
-        told_at = _told_at(row, new, at)
-        values |= {"status": status, "reported_status": new, "reported_at": told_at}
-        values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
-        if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
-            values["submitted_at"] = at
-        if new in ENDED and row["filled_quantity"] and (new != old or told_at != row["reported_at"]):
-            late = yield from _filled_after(bot, row, told_at, now)
-            values["flags"] = sorted({*values["flags"], *late})
-    event = {
+    if not news.status or flags:
+        return Change(values, flags, at, None)
+    status = status_of(new, filled=row["filled_quantity"], quantity=row["quantity"])
+    waits = lacks_fills(new, status)
+    flags = ["awaiting_fills"] if waits else []
+    told_at = _told_at(row, new, at)
+    values |= {"status": status, "reported_status": new, "reported_at": told_at}
+    values["flags"] = sorted({*row["flags"], "awaiting_fills"} if waits else {*row["flags"]} - {"awaiting_fills"})
+    if new == OrderStatus.SUBMITTED and row["submitted_at"] is None:
+        values["submitted_at"] = at
+    is_new_end = new in ENDED and row["filled_quantity"] and (new != old or told_at != row["reported_at"])
+    return Change(values, flags, at, told_at if is_new_end else None)
+
+
+def news_event(bot: BotContext, news: OrderNews, row: Row, change: Change, digest: bytes) -> dict[str, Any]:
+    """Return the row of the order's history that keeps what was told."""
+    return {
         "bot_id": bot.bot_id, "order_id": news.order_id, "from_status": row["status"], "to_status": news.status,
-        "was_applied": not set(flags) & {"invalid_transition", "stale"}, "flags": flags, "at": at,
-        "source": news.source, "details": {k: v for k, v in news.body.items() if v is not None}, "content_hash": digest,
+        "was_applied": not {*change.flags} & {"invalid_transition", "stale"}, "flags": change.flags, "at": change.at,
+        "source": news.source, "details": {k: v for k, v in news.body.items() if v is not None},
+        "content_hash": digest,
     }  # fmt: skip
+
+
+def _apply_news(bot: BotContext, news: OrderNews, row: Row, *, digest: bytes, now: datetime) -> Plan[Outcome]:
+    change = change_of(news, row, now)
+    values = change.values
+    if change.ended_at is not None:
+        late = yield from _filled_after(bot, row, change.ended_at, now)
+        values["flags"] = sorted({*values["flags"], *late})
+    event = news_event(bot, news, row, change, digest)
     keys = {"k_bot": bot.bot_id, "k_id": news.order_id}
     moved = update("orders", values, where=KEY, keys=keys)
     (rows, _) = yield Last([moved, insert("order_events", event, suffix="")])
     body = shape(rows[0], ORDER)
-    return Outcome(200, body | {"flags": flags}, updates=(_live(bot, body),))
+    return Outcome(200, body | {"flags": change.flags}, updates=(order_told(bot, body),))
 
 
 def _told_at(row: Row, new: OrderStatus, at: datetime) -> datetime:
@@ -295,16 +328,6 @@ def _news_flags(row: Row, old: OrderStatus, new: OrderStatus, at: datetime) -> l
     if not may_move(old, new) or not may_move(OrderStatus(row["status"]), new):
         return ["invalid_transition"]
     return []
-
-
-def record_fill_with_order(bot: BotContext, fill: NewFill, order: NewOrder) -> Plan[Outcome]:
-    """Store a fill whose body brings its order along; an order that is known already stays as it is."""
-    (known,) = yield [Sql(ORDER_ROW, {"bot": bot.bot_id, "id": order.order_id})]
-    updates: tuple[LiveUpdate, ...] = ()
-    if not known:
-        updates = (yield from within(record_order(bot, order))).updates
-    outcome = yield from record_fill(bot, fill)
-    return replace(outcome, updates=updates + outcome.updates)
 
 
 def order_place(*, bot_id: str, order: NewOrder) -> Outcome:

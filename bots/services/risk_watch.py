@@ -99,6 +99,10 @@ def _end_pauses(now: datetime) -> int:
     return sum(_end_pause(latch_id, now) for latch_id in due.order_by("bot_id", "pk").values_list("pk", flat=True))
 
 
+def the_pause_was_ours() -> None:
+    """Release: whoever set the limit decided that its pause ends by itself, and nobody has changed the state since."""
+
+
 @transaction.atomic
 def _end_pause(latch_id: int, now: datetime) -> int:
     latch = RiskLatch.objects.select_for_update().filter(pk=latch_id, ended_at__isnull=True).first()
@@ -108,7 +112,10 @@ def _end_pause(latch_id: int, now: datetime) -> int:
     is_ours = state is not None and state.version == latch.control_version and state.state != ControlLevel.ACTIVE
     if is_ours:
         words = f"The pause for {latch.risk_limit.get_kind_display()} is over."
-        control_set(scope="bot", target=latch.bot_id, state=ControlLevel.ACTIVE, reason=words, actor=WATCH)
+        control_set(
+            scope="bot", target=latch.bot_id, state=ControlLevel.ACTIVE, reason=words, actor=WATCH,
+            on_release=the_pause_was_ours,
+        )  # fmt: skip
     _end(latch, now, "its time has come" if is_ours else "its time has come; the state was changed meanwhile")
     return int(is_ours)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -34,7 +35,7 @@ FOR_CALLER = "SELECT set_config('app.bot_id', coalesce(bot_of_token(%(prefix)s),
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
     FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
-"""  # noqa: S608 (columns come from code)
+"""  # noqa: S608 (columns come from code)  # nosec B608
 USED = """
     UPDATE bot_tokens SET last_used_at = now() WHERE prefix = %(prefix)s
         AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
@@ -175,7 +176,13 @@ class Shell:
         try:
             step = next(plan)
             is_last = isinstance(step, Last)
-            rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            try:
+                rows = await round_trip(session, [*opening, *step, *([COMMIT] if is_last else [])])
+            except psycopg.Error as e:
+                # The plan may ask for another attempt, but not go on: the key has not been looked at.
+                with suppress(StopIteration):
+                    plan.throw(e)
+                raise
             if rows[2] != [key.row]:
                 raise KeyChanged
             rows = rows[3 : 3 + len(step)]

@@ -17,10 +17,10 @@ from bots.ledger.content import content_hash
 from bots.ledger.facts import Fact, NewFill, NewOrder
 from bots.ledger.shapes import FILL, plain, shape, stamp
 from bots.services.breaches import open_case
+from bots.services.carried_orders import record_fill_with_order
 from bots.services.context import AccountContext, BotContext, bot_context, read_account
 from bots.services.fills import record_fill
 from bots.services.locks import lock_desk, lock_symbol
-from bots.services.orders import record_fill_with_order
 from bots.services.plan import Outcome, Plan, Row, Sql, TryAgain, insert, param, run, update, within
 from tradingdb.lib.errors import Conflict, NotFound, ValidationFailed
 

@@ -23,13 +23,14 @@ from tradingdb.management.model_pages import our_models
 # Tables of no bot, whose rows name none: everybody with the role sees them whole.
 SHARED = {
     "analytics.dailycandle", "analytics.dailycandlechange", "analytics.dailyohlcv", "analytics.mlmodel",
-    "analytics.modelprediction", "analytics.viewrefresh", "audit.systemhealth", "audit.systemmetric",
-    "bots.strategy", "config_app.strategytemplate", "config_app.systemsetting", "config_app.watchedsymbol",
+    "analytics.modelprediction", "analytics.viewrefresh", "audit.seal", "audit.systemhealth", "audit.systemmetric",
+    "bots.riskgroup", "bots.strategy",
+    "config_app.strategytemplate", "config_app.systemsetting", "config_app.watchedsymbol",
     "marketdata.candle", "marketdata.orderbooksnapshot", "marketdata.technicalindicator",
     "notifications.channelconfig", "notifications.feedback", "notifications.ratelimit",
 }  # fmt: skip
 # Narrowed by scope and target.
-SCOPED = {"bots.controlstate"}
+SCOPED = {"bots.controlchange", "bots.controlstate"}
 ADMINS_ONLY = {"bots.bottoken", "config_app.exchangeapikey"}
 
 
@@ -64,7 +65,7 @@ def test_no_list_export_page_or_call_names_a_foreign_bot(role, house, own):
     """`house` has a row of bot_1 in every table there is."""
     browser, foreign = somebody(role, own), re.compile(r"\bbot_1\b")
     leaks, opened = [], 0
-    addresses = ["/", "/admin/", "/account/"]
+    addresses = ["/", "/admin/", "/account/", reverse("admin:bots_controlstate_room")]
     for model in django_admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         addresses.append(reverse(f"{name}_changelist"))

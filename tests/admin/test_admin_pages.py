@@ -19,6 +19,7 @@ LIST_BUDGET = 12
 # Only admins see who may come in, and with what.
 CLOSED = {
     "User", "PersonalToken", "SavedView", "BotToken", "AuthIdentity", "VerificationCode", "ExchangeApiKey",
+    "BotMembership", "Session",
 }  # fmt: skip
 LEDGER_TABLES = {
     model._meta.db_table for model in MODELS if isinstance(django_admin.site.get_model_admin(model), LedgerAdmin)

@@ -275,7 +275,12 @@ WRITES: dict[str, Write] = {
               "another bot": {"bot_id": "bot_2"}, "other figures": {"expected": {}}},
     ),
     "POST /risk/events/{event_id}/resolve": Write(by="staff", body={"notes": "x"}, fields={"notes": of.REASON}),
-    "POST /auth/confirm": Write(by="staff", body={"password": "x"}, fields={"password": of.PASSWORD}),
+    "POST /auth/confirm": Write(
+        by="staff", body={"password": "x"}, fields={"password": of.PASSWORD, "code": of.PASSWORD},
+        more={"nothing": {}, "no proof": {"password": None}, "no code": {"password": None, "code": ""},
+              "a code that is long": {"password": None, "code": "1" * 21},
+              "a code that is a number": {"password": None, "code": 123456}},
+    ),
 }  # fmt: skip
 OPERATIONS: dict[str, tuple[dict[str, Any], Fields]] = {
     "signal": (SIGNAL, SIGNAL_FIELDS),

@@ -235,6 +235,8 @@ WAYS: dict[str, Way] = {
     "POST /control": lambda me, other: asks(
         "/control", {"scope": "bot", "target": other.bot_id, "state": "ACTIVE", "reason": "mine"}
     ),
+    "GET /control": plain("/control"),
+    "GET /control/changes": plain("/control/changes"),
     "POST /auth/confirm": lambda me, other: asks("/auth/confirm", {"password": "x"}),
     "GET /audit/verify": plain("/audit/verify"),
     "GET /invariants": plain("/invariants"),

@@ -50,14 +50,15 @@ CALLERS = {"bot": "BotToken", "staff": "StaffToken", "person": "StaffSession", "
 PATIENCE = 120
 # A caller whom a call is for asks this many times as often as one who is turned away; calls that write, more often.
 OFTENER, WRITING = 30, 2
-# What a refusal may leave behind, by its code: what was refused and why. Everything else leaves nothing.
+# What a refusal may leave behind, by its code: what was refused and why, and the audit trail of that. Everything else
+# leaves nothing.
 TRACES = {
     "conflict": {"ingest_conflicts"},
     "duplicate_execution": {"ingest_conflicts"},
     "risk_rejected": {"orders", "order_events", "risk_events"},
     "wrong_password": {"user_actions"},
+    "wrong_code": {"user_actions"},
 }
-FACTS_REFUSED = ("conflict", "duplicate_execution")
 
 
 @schemathesis.serializer("text/csv")
@@ -142,9 +143,8 @@ class Report:
             yield from (f"a field that is not described: {field}" for field in fields)
             return
         code = body.get("code", "")
-        # The order that a fill brings along is a fact of its own, and stays.
-        has_order = isinstance(case.body, dict) and case.body.get("order") and code in FACTS_REFUSED
-        if touched - TRACES.get(code, set()) and not has_order:
+        traces = TRACES.get(code, set())
+        if touched - traces - ({"changes"} if traces else set()):
             yield f"rows changed by a refusal: {sorted(touched)}"
         if code not in CODES or body.get("status") != status:
             yield f"no code that is documented, or another status: {code!r}"

@@ -7,13 +7,15 @@ from django.db import connection
 
 from tests.api.doors import tables
 
-# When a token was last used is no content.
+# When a token was last used, and when a session was last seen, is no content.
 MAKE = """
     CREATE SCHEMA touched;
     CREATE TABLE touched.tables (name text);
     CREATE FUNCTION touched.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+    DECLARE
+        use text[] := '{last_used_at,seen_at,session_data,expire_date}';
     BEGIN
-        IF TG_OP <> 'UPDATE' OR to_jsonb(NEW) - 'last_used_at' <> to_jsonb(OLD) - 'last_used_at' THEN
+        IF TG_OP <> 'UPDATE' OR to_jsonb(NEW) - use <> to_jsonb(OLD) - use THEN
             INSERT INTO touched.tables VALUES (TG_ARGV[0]);
         END IF;
         RETURN NULL;

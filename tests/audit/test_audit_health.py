@@ -10,7 +10,8 @@ from audit.models import SystemHealth
 from audit.services.health import Check, health_overall, health_record, moving_mean, overall, status_at
 from audit.services.health_checks import check_api_service, check_redis, check_web_ui, health_check
 from audit.tasks import check_health
-from tests.factories import NOON, SystemHealthFactory, UserFactory
+from tests.audit.trail_tools import give_key, sealed
+from tests.factories import NOON, BotFactory, SystemHealthFactory, UserFactory
 
 GOOD = Check("notification", "email", response_ms=100)
 BAD = Check("notification", "email", error="it broke")
@@ -151,8 +152,11 @@ def test_a_server_that_is_not_ready_is_down(live_server, settings):
 
 
 @pytest.mark.django_db
-def test_one_look_at_all_stores_what_is_down_beside_what_is_well(settings):
+def test_one_look_at_all_stores_what_is_down_beside_what_is_well(settings, tmp_path):
     settings.BASE_URL = NOWHERE
+    BotFactory()
+    # Whatever tests before this one left unsealed is sealed too.
+    sealed(give_key(settings, tmp_path))
 
     found = health_check(now=NOON)
 

@@ -42,7 +42,7 @@ def test_a_worker_reads_its_machine_and_looks_at_the_house(tmp_path: Path, prefi
     with worker(tmp_path, prefix=prefix):
         send("audit.tasks.record_system_metrics", prefix)
         send("audit.tasks.check_health", prefix)
-        eventually(lambda: SystemMetric.objects.exists() and SystemHealth.objects.count() == 5)
+        eventually(lambda: SystemMetric.objects.exists() and SystemHealth.objects.count() == 6)
 
     known = dict(
         SystemHealth.objects.filter(system__in=["database", "redis", "scheduler"]).values_list("system", "status")

@@ -188,18 +188,18 @@ def test_page_that_edits_names_person_request_and_reason(client: Any) -> None:
     bot, person = BotFactory(max_positions=5), UserFactory(role="admin")
     client.force_login(person)
     page = reverse("admin:bots_bot_change", args=[bot.pk])
-    fields = {"bot_name": bot.bot_name, "description": "", "max_positions": 7, "leverage_limit": 10}
+    fields = {"bot_name": bot.bot_name, "description": "", "max_positions": 3, "leverage_limit": 10}
 
     refused = client.post(page, fields)
     assert refused.status_code == 200
     assert "reason" in refused.context["adminform"].form.errors
-    answer = client.post(page, {**fields, "reason": "more room"})
+    answer = client.post(page, {**fields, "reason": "too many"})
 
     last = changes("bots", bot.pk)[-1]
-    assert (last.after, last.actor, last.reason) == ({"max_positions": 7}, str(person), "more room")
+    assert (last.after, last.actor, last.reason) == ({"max_positions": 3}, str(person), "too many")
     assert last.request_id == answer["X-Request-ID"]
     history = client.get(reverse("admin:bots_bot_history", args=[bot.pk])).content.decode()
-    assert all(word in history for word in (str(person), "more room", answer["X-Request-ID"], "max_positions"))
+    assert all(word in history for word in (str(person), "too many", answer["X-Request-ID"], "max_positions"))
 
 
 def test_history_goes_page_by_page_and_along_an_index() -> None:

@@ -18,7 +18,7 @@ from bots.services.shell import OPTIONS, conninfo
 from bots.services.tokens import token_create
 from tests.bots.ledger_tools import add_fill, place
 from tests.bots.rich_ledger import build_rich_ledger
-from tests.factories import BotFactory, RiskMetricsFactory, TradeReviewFactory
+from tests.factories import BotFactory, ControlReceiptFactory, RiskMetricsFactory, TradeReviewFactory
 from tradingdb.lib.db import SEARCH_PATH
 
 Session = psycopg.Connection[Any]
@@ -71,6 +71,7 @@ def build_world() -> World:
             limit_value=0,
             action_taken="manual_review_required",
         )
+        ControlReceiptFactory(bot=bot)
         prefixes[bot.bot_id] = token_create(bot_id=bot.bot_id, actor=SYSTEM).row.prefix
     RiskMetricsFactory(bot=beside)
     names = tuple(bot.bot_id for bot in (rich, plain, beside))

@@ -6,6 +6,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from django.db.models import Sum
+
 from audit.models import RiskEvent
 from bots.models import (
     Bot,
@@ -83,7 +85,10 @@ def stored(bot: Bot) -> dict[str, Any]:
         ),
         "open cases": {(*case,) for *case, status in cases if status != "resolved"},
         "closed cases": Counter((*case,) for *case, status in cases if status == "resolved"),
-        "risk events": Counter(RiskEvent.objects.filter(bot_id=bot.bot_id).values_list("risk_type", flat=True)),
+        # A refusal that comes again is counted in the event that is open.
+        "risk events": Counter(
+            dict(RiskEvent.objects.filter(bot_id=bot.bot_id).values_list("risk_type").annotate(Sum("seen_count")))
+        ),
         "control": ControlState.objects.filter(scope="bot", target=bot.bot_id).values_list("state", flat=True).first()
         or "ACTIVE",
     }

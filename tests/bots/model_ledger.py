@@ -145,8 +145,24 @@ class ModelLedger:
 
     def fill_with_order(self, told: ToldFill, order: ToldOrder) -> Answer:
         if order.order_id not in self.orders:
+            refused = self._refused_with(told, order)
+            if refused is not None:
+                return refused
             self.order(order)
         return self.fill(told)
+
+    def _refused_with(self, told: ToldFill, order: ToldOrder) -> Answer | None:
+        """Return the answer to a fill that is refused once the order it brings is there: then neither is stored."""
+        waiting = [one for one in self.parked if isinstance(one, ToldFill)]
+        known = [one for one in (self.fills.get(told.fill_id), *waiting) if one and one.fill_id == told.fill_id]
+        if any(one != told for one in known):
+            return self._conflict("fill", told.fill_id, told)
+        before = waiting[: waiting.index(told)] if told in waiting else waiting
+        execution = told.exchange_trade_id
+        waits = execution and any((one.order_id, one.exchange_trade_id) == (told.order_id, execution) for one in before)
+        if waits or self._is_known_execution(told, ModelOrder(order, "pending")):
+            return self._conflict("fill", told.fill_id, told, code="duplicate_execution")
+        return None
 
     def report_positions(self, told: dict[str, Fraction], as_of: float) -> list[str]:
         """Compare signed sizes; return the symbols that differ."""

@@ -12,12 +12,10 @@ from django.utils import timezone
 
 from bots.api.inputs import OperationIn
 from bots.api.operations import read_operation
-from bots.ledger.facts import NewFill
 from bots.models import Bot, Fill, Order, OrderEvent, Position, Signal, Trade
 from bots.services.batch import Batch
-from bots.services.context import BotContext, run_for
-from bots.services.fill_runs import is_run, record_run
-from bots.services.plan import Outcome, Plan
+from bots.services.context import run_for
+from bots.services.stretches import stretches_of
 from tests.factories import BotFactory
 
 pytestmark = pytest.mark.django_db
@@ -169,40 +167,169 @@ def test_random_histories() -> None:
     assert Position.objects.filter(bot=together, status="closed").count() > 15
 
 
-def test_a_run_reads_and_writes_its_order_once(django_assert_max_num_queries: Any) -> None:
-    bot = BotFactory()
-    tell(bot, [order("o1", "buy", "20")])
-    fills = [read_operation(OperationIn(**fill(f"a{n}", "o1", "100", "1", n))).fill for n in range(20)]
-    run = [one for one in fills if one is not None]
-
-    # Twenty fills, and what surrounds them: transaction, scope, bot, lock, load, order, event, position, trade.
-    with django_assert_max_num_queries(36):
-        tell_run(bot, run)
-
-    assert Order.objects.get(bot=bot).filled_quantity == 20
-    assert Position.objects.get(bot=bot).version == 20
-
-
-def tell_run(bot: Bot, fills: list[NewFill]) -> None:
-    def plan(context: BotContext) -> Plan[Outcome]:
-        outcomes = yield from record_run(context, fills)
-        assert all(isinstance(outcome, Outcome) for outcome in outcomes)
-        return Outcome(200, {})
-
-    run_for(bot.bot_id, plan)
-
-
-def test_a_run_is_of_one_order_and_in_its_order() -> None:
-    one, two, three = (
-        operation.fill
-        for operation in (read_operation(OperationIn(**fill(f"a{n}", "o1", "100", "1", n))) for n in range(3))
+def test_a_position_has_the_words_of_the_order_that_opened_it() -> None:
+    words = [{"leverage": "2", "strategy": "a"}, {"leverage": "5", "strategy": "b", "order_purpose": "stop_loss"}]
+    check(
+        [
+            *(order(f"o{n}", "buy", "2", **words[n]) for n in range(2)),
+            order("o2", "sell", "4", **words[1]),
+            *(fill(f"f{n}", f"o{n // 2}", "100", "1", n) for n in range(4)),
+            *(fill(f"f{n}", "o2", "100", "1", n) for n in range(4, 8)),
+        ],
+        statuses=[201] * 11,
     )
-    assert one is not None
-    assert two is not None
-    assert three is not None
 
-    assert is_run([one, two, three])
-    assert not is_run([one, three, two])
-    assert not is_run([one, two, two])
-    assert not is_run([one, replace(two, order_id="o2")])
-    assert not is_run([replace(one, exchange_trade_id="x"), replace(two, exchange_trade_id="x")])
+    for trade in Trade.objects.all():
+        assert (trade.leverage, trade.strategy, trade.exit_reason) == (2, "a", "stop_loss")
+
+
+def lives(source: random.Random) -> Told:
+    """Many orders of several symbols, told of and filled side by side: some late, twice, too much, or before they are
+    there; some refused or cancelled."""
+    operations: Told = []
+    waiting: list[Told] = []
+    for number in range(45):
+        symbol, side = source.choice(["BTCUSDT", "ETHUSDT", "XYZUSDT"]), source.choice(["buy", "sell"])
+        quantities = [source.randrange(1, 40) for _ in range(source.randrange(1, 6))]
+        ordered = sum(quantities) - source.choice([0, 0, 0, 0, 0, 0, 1])
+        name = f"o{number}"
+        signal = {"signal_id": f"s{number % 7}"} if source.random() < 0.5 else {}
+        words = {
+            "order_purpose": source.choice([None, "exit", "stop_loss"]),
+            "leverage": source.choice([None, "2", "5"]),
+        }
+        words |= {"strategy": source.choice(["", "a", "b"])}
+        one = [order(name, side, str(max(ordered, 1)), symbol=symbol, **signal, **words)]
+        if source.random() < 0.6:
+            told = {"order_id": name, "status": "submitted", "at": (BEGIN + timedelta(seconds=number)).isoformat()}
+            one.append({"op": "order_update", "data": told})
+        for place, quantity in enumerate(quantities):
+            more = {"fee": f"{source.uniform(-0.05, 3):.4f}", "fee_currency": source.choice([None, "USDT", "BTC"])}
+            if source.random() < 0.7:
+                more["exchange_trade_id"] = f"x{number}-{place if source.random() < 0.97 else 0}"
+            price = f"{source.uniform(20, 600):.4f}"
+            one.append(fill(f"f{number}-{place}", name, price, str(quantity), 0, **more))
+            if source.random() < 0.04:
+                one.append(fill(f"f{number}-{place}", name, price, str(quantity + source.choice([0, 1])), 0, **more))
+        if source.random() < 0.15:
+            told = {"order_id": name, "status": "cancelled", "at": (BEGIN + timedelta(seconds=number * 3)).isoformat()}
+            one.insert(source.randrange(1, len(one) + 1), {"op": "order_update", "data": told})
+        if source.random() < 0.1:
+            one.append(one.pop(0))
+        waiting.append(one)
+        while len(waiting) > 4 or (number == 44 and waiting):
+            some = source.choice(waiting)
+            operations.append(some.pop(0))
+            waiting = [told for told in waiting if told]
+    happen(source, operations)
+    return operations
+
+
+def happen(source: random.Random, operations: Told) -> None:
+    """Let fills happen in the order in which they are told, but for some that are late."""
+    moments: dict[str, str] = {}
+    for second, operation in enumerate(operations):
+        if operation["op"] == "fill":
+            late = source.randrange(1, 60) if source.random() < 0.04 else 0
+            at = BEGIN + timedelta(seconds=second - late)
+            operation["data"]["executed_at"] = moments.setdefault(operation["data"]["fill_id"], at.isoformat())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_lives_of_many_orders(seed: int) -> None:
+    source = random.Random(seed)
+    operations = lives(source)
+    together, alone = BotFactory(), BotFactory()
+    for bot in (together, alone):
+        for number in range(7):
+            told = {
+                "signal_id": f"s{number}",
+                "symbol": "BTCUSDT",
+                "signal_type": "long",
+                "price": "1",
+                "strategy": "x",
+            }
+            tell(bot, [{"op": "signal", "data": told | {"timestamp": BEGIN.isoformat()}}])
+
+    results, at = [], 0
+    while at < len(operations):
+        size = source.randrange(1, 60)
+        results += tell(together, operations[at : at + size])
+        at += size
+    one_by_one = [result for operation in operations for result in tell(alone, [operation])]
+
+    assert results == one_by_one
+    assert rows(together) == rows(alone)
+
+
+def test_a_run_reads_and_writes_its_rows_once(django_assert_max_num_queries: Any) -> None:
+    bot = BotFactory()
+    orders = [order(f"o{n}", "buy", "2", symbol=f"{'AB'[n % 2]}USDT") for n in range(20)]
+    tell(bot, orders)
+    fills = [fill(f"{place}{n}", f"o{n}", "100", "1", n) for place in "ab" for n in range(20)]
+    fills = sorted(fills, key=lambda told: told["data"]["executed_at"])
+
+    # Forty fills of twenty orders: transaction, scope, bot, locks, orders, fills known, and one statement a table.
+    with django_assert_max_num_queries(20):
+        results = tell(bot, fills)
+
+    assert {result["status"] for result in results} == {201}
+    assert {made.filled_quantity for made in Order.objects.filter(bot=bot)} == {2}
+    assert [position.version for position in Position.objects.filter(bot=bot)] == [20, 20]
+
+
+def test_a_batch_of_all_kinds_takes_few_statements(django_assert_max_num_queries: Any) -> None:
+    bot = BotFactory()
+    operations: Told = []
+    for number in range(10):
+        at = (BEGIN + timedelta(seconds=number)).isoformat()
+        signal = {"signal_id": f"s{number}", "symbol": "BTCUSDT", "signal_type": "long", "price": "1", "strategy": "x"}
+        money = {"total_balance": "9", "available_balance": "9", "equity": f"{number}", "timestamp": at}
+        event = {"event_id": f"e{number}", "event_type": "LOOP", "event_level": "INFO", "message": "m"}
+        update = {"order_id": f"o{number}", "status": "submitted", "at": at}
+        operations += [
+            {"op": "signal", "data": signal},
+            order(f"o{number}", "buy", "2"),
+            {"op": "order_update", "data": update},
+            fill(f"a{number}", f"o{number}", "10", "1", number),
+            fill(f"b{number}", f"o{number}", "11", "1", number),
+            {"op": "balance", "data": money | {"balance_id": f"b{number}"}},
+            {"op": "event", "data": event},
+        ]
+
+    with django_assert_max_num_queries(36):
+        results = tell(bot, operations)
+
+    assert {result["status"] for result in results} == {200, 201}
+    bot.refresh_from_db()
+    assert bot.current_equity == 9
+
+
+def test_what_is_told_of_an_order_keeps_its_order() -> None:
+    report, news, filled, other = (
+        read_operation(OperationIn(**told)).fact
+        for told in (
+            order("o1", "buy", "2"),
+            {"op": "order_update", "data": {"order_id": "o1", "status": "cancelled"}},
+            fill("a", "o1", "100", "1", 0, exchange_trade_id="x"),
+            fill("b", "o2", "100", "1", 0, exchange_trade_id="x"),
+        )
+    )
+
+    assert stretches_of([(0, report), (1, news), (2, filled)]) == [(0,), (1,), (2,)]
+    assert stretches_of([(0, filled), (1, news), (2, report)]) == [(0,), (1,), (2,)]
+    # What a fill of another order passes is sorted by kind; a fill, or an execution, that stands twice waits.
+    assert stretches_of([(0, replace_id(filled, "z")), (1, replace_order(report, "o9"))]) == [(1,), (0,)]
+    assert stretches_of([(0, filled), (1, other)]) == [(0,), (1,)]
+    assert stretches_of([(0, filled), (1, filled)]) == [(0,), (1,)]
+    assert stretches_of([(0, filled), (1, replace_id(filled, "z"))]) == [(0, 1)]
+    # Nothing passes what stands by itself.
+    assert stretches_of([(0, filled), (1, None), (2, replace_order(report, "o9"))]) == [(0,), (1,), (2,)]
+
+
+def replace_id(fact: Any, fill_id: str) -> Any:
+    return replace(fact, fill_id=fill_id, exchange_trade_id=None)
+
+
+def replace_order(fact: Any, order_id: str) -> Any:
+    return replace(fact, order_id=order_id)

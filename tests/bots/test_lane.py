@@ -121,6 +121,8 @@ SCRIPT = [
     Step("PATCH", "/orders/later", {"status": "submitted", "at": at(6)}),
     Step("POST", "/orders", order("later", "buy", "2", intent="report", created_at=at(6))),
     Step("POST", "/fills", fill("c1", "carried", "111", "1", 7, order=CARRIED)),
+    Step("POST", "/fills", fill("c1", "nowhere", "112", "1", 7, order=CARRIED | {"order_id": "nowhere"})),
+    Step("PATCH", "/orders/nowhere", {"status": "submitted", "at": at(8)}),
     Step("POST", "/fills", fill("over", "carried", "111", "0.25", 8)),
     Step("GET", "/permit"),
     Step("POST", "/orders", order("o9", "buy", "100")),
@@ -240,6 +242,32 @@ def test_both_shells_answer_alike_and_leave_the_same_ledger(rate: None) -> None:
     signal = Signal.objects.get(bot=two, signal_id="s1")
     assert (signal.executed, signal.execution_order_id) == (True, "o1")
     assert ControlState.objects.get(scope="bot", target=two.bot_id).state == "REDUCING"
+
+
+@pytest.mark.parametrize("through", [through_django, through_lane])
+@pytest.mark.parametrize("with_others", [True, False], ids=["among orders", "by itself"])
+def test_an_operation_that_the_database_refuses_fails_alone(rate: None, through: Any, with_others: bool) -> None:
+    bot, token = new_bot()
+    bad, good = ({"op": "signal", "data": {**SIGNAL, "signal_id": name, "symbol": name}} for name in ("DOGE", "FINE"))
+    others = [
+        {"op": "order", "data": order("o1", "buy", "2", intent="report")},
+        *({"op": "fill", "data": fill(f"f{n}", "o1", "100", "1", n)} for n in range(2)),
+    ]
+    body = {"operations": [bad, *(others if with_others else []), good]}
+    with connection.cursor() as cursor:
+        # A rule that only the database knows.
+        cursor.execute("ALTER TABLE signals ADD CONSTRAINT no_doge CHECK (symbol <> 'DOGE')")
+    try:
+        (answer,) = through(token, [Step("POST", "/batch", body)])
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE signals DROP CONSTRAINT no_doge")
+
+    assert answer.status == 200
+    statuses = [result["status"] for result in answer.body["results"]]
+    assert statuses == [422, *([201] * 3 if with_others else []), 201]
+    assert answer.body["results"][0]["code"] == "not_stored"
+    assert list(Signal.objects.filter(bot=bot).values_list("signal_id", flat=True)) == ["FINE"]
 
 
 def json_without(answer: Answer, old: str, new: str) -> Answer:

@@ -1,5 +1,6 @@
 """Limits over one bot and over all of them: what is counted, what is refused, and what a breach does."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,9 @@ from audit.models import RiskEvent
 from audit.services.actions import SYSTEM
 from audit.services.risk_events import risk_event_resolve
 from bots.api import inputs
+from bots.api.operations import read_operation
 from bots.models import Bot, ControlState, Order, RiskGroup, RiskLatch, RiskLimit
+from bots.services.batch import Batch
 from bots.services.context import run_for
 from bots.services.control import control_set
 from bots.services.limits import risk_limit_create, risk_limit_update
@@ -241,7 +244,8 @@ def test_breach_restricts_every_bot_that_holds_it_and_no_other(three: list[Bot])
 def test_released_bot_is_held_again_when_the_limit_is_broken_again(bot: Bot) -> None:
     limit("gross_exposure", "1000", action="REDUCING")
     now_filled(bot, "a", "buy", "11")
-    control_set(scope="bot", target=bot.bot_id, state="ACTIVE", reason="I watch it", actor=SYSTEM)
+    told = {"scope": "bot", "target": bot.bot_id, "state": "ACTIVE", "reason": "I watch it"}
+    control_set(**told, actor=SYSTEM, on_release=lambda: None)
     now_filled(bot, "b", "buy", "1")
     # It was over the limit all the time: a person has decided.
     assert state_of(bot) == "ACTIVE"
@@ -334,3 +338,24 @@ def test_people_set_limits_with_a_reason_and_twice_is_a_conflict(db: None) -> No
         risk_limit_update(limit_id=row.pk, changes={"limit_value": Decimal(5)}, actor=SYSTEM, reason=" ")
     changed = risk_limit_update(limit_id=row.pk, changes={"limit_value": Decimal(5)}, actor=SYSTEM, reason="less")
     assert (changed.limit_value, changed.reason) == (Decimal(5), "less")
+
+
+def test_fills_of_a_batch_are_watched_one_by_one(three: list[Bot]) -> None:
+    limit("gross_exposure", "150", action="HALTED", target="BTCUSDT")
+    bot = three[0]
+    place(bot, "o1", "buy", "2")
+    place(bot, "o2", "sell", "2")
+    now = timezone.now()
+    told = [("f1", "o1"), ("f2", "o1"), ("f3", "o2"), ("f4", "o2")]
+    fills = [
+        {"op": "fill", "data": {"fill_id": name, "order_id": order, "price": "100", "quantity": "1",
+                                "executed_at": (now - timedelta(seconds=9 - at)).isoformat()}}
+        for at, (name, order) in enumerate(told)
+    ]  # fmt: skip
+    read = [read_operation(inputs.OperationIn.model_validate(operation)) for operation in fills]
+
+    results = run_for(bot.bot_id, Batch(read).plan).body["results"]
+
+    # Flat again at the end; in between the limit was broken.
+    assert {result["status"] for result in results} == {201}
+    assert state_of(bot) == "HALTED"

@@ -21,10 +21,10 @@ from bots.api import inputs
 from bots.api.operations import read_operation
 from bots.models import Bot, ReconciliationCase
 from bots.services.batch import Batch
+from bots.services.carried_orders import record_fill_with_order
 from bots.services.cases import case_update
 from bots.services.context import bot_context
 from bots.services.control import control_set
-from bots.services.orders import record_fill_with_order
 from bots.services.permits import get_permit
 from bots.services.plan import drive, run
 from bots.services.rebuild import ledger_rebuild

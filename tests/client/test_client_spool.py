@@ -64,7 +64,8 @@ def test_every_kind_of_fact_is_kept_and_goes_out_as_it_was(connect, server, path
 
 
 @pytest.mark.parametrize(("name", "args", "fields"), NOT_KEPT)
-def test_a_command_is_never_kept(server, client, name, args, fields):
+def test_a_command_is_never_kept(connect, server, path, name, args, fields):
+    client = connect(spool=path, retries=0, has_permit=True)
     server.down()
 
     with pytest.raises(Unavailable):
@@ -110,7 +111,8 @@ def test_an_outage_in_the_middle_of_delivery_keeps_the_rest_in_order(server, cli
 
 
 @pytest.mark.parametrize(("name", "args", "fields"), NOT_KEPT)
-def test_a_command_goes_only_after_every_fact(server, client, name, args, fields):
+def test_a_command_goes_only_after_every_fact(connect, server, path, name, args, fields):
+    client = connect(spool=path, retries=0, has_permit=True)
     server.down()
     add_fills(client, 1, 2)
     server.up()

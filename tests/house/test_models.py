@@ -101,10 +101,10 @@ def test_every_closed_set_is_held_by_the_database(model):
 
 @each_model
 def test_money_rows_are_never_deleted_with_what_they_refer_to(model):
-    """Only keys go with their owner; people become NULL; everything else protects."""
+    """Only keys and sessions go with their owner; people become NULL; everything else protects."""
     cascades = [field.name for field in model._meta.concrete_fields if field.is_relation and _cascades(field)]
 
-    assert cascades == [] or model.__name__ in ("PersonalToken", "BotToken")
+    assert cascades == [] or model.__name__ in ("PersonalToken", "BotToken", "Session")
 
 
 def _cascades(field: models.ForeignKey) -> bool:

@@ -34,6 +34,22 @@ def _copy_of_fill(fill_id: str, as_id: str, **changes: str) -> str:
 
 
 NAMED: list[tuple[str, list[str]]] = [
+    (
+        "I31_every_order",
+        [
+            "ALTER TABLE changes DISABLE TRIGGER deny_change",
+            "DELETE FROM changes WHERE table_name = 'orders' AND row_id = "
+            f"(SELECT id::text FROM orders WHERE {RICH} AND order_id = 'in')",
+        ],
+    ),
+    (
+        "I38_no_order",
+        [
+            "INSERT INTO control_states (scope, target, state, reason) VALUES ('symbol', 'BTCUSDT', 'HALTED', 'x')",
+            "UPDATE orders SET intent = 'request', control_seq = id, id = nextval('trading.orders_id_seq')"
+            f" WHERE {RICH} AND order_id = 'in'",
+        ],
+    ),
     ("I01_filled", [_copy_of_fill("f1", "f1-again")]),
     ("I01_filled", [_fill("f2", "order_id = 'part'")]),
     ("I02_remaining", [FREE, _order("in", "quantity = 2.5")]),

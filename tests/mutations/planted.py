@@ -25,6 +25,7 @@ INVARIANTS = (f"{BOTS}invariants.py",)
 RACES = (f"{BOTS}races.py",)
 METRICS = ("tests/analytics/test_services_risk_metrics.py", "tests/analytics/test_metrics_trades.py")
 FUZZ = ("tests/api/test_api_fuzz.py",)
+RUNS = (f"{BOTS}fill_runs.py",)
 
 FOLD = (
     Planted(
@@ -148,6 +149,30 @@ FACTS_ONCE = (
     ),
 )  # fmt: skip
 
+TOGETHER = (
+    Planted(
+        "watched_bot_in_a_run", "Fills of a batch are folded together although a limit watches each.",
+        "bots/services/fill_runs.py", " or is_watched(self.bot, row):", ":", (f"{BOTS}limits.py",),
+    ),
+    Planted(
+        "late_fill_in_a_run", "A late fill of a batch is folded behind the others.",
+        "bots/services/fill_runs.py", "if not is_newest or broken_by(", "if broken_by(", RUNS,
+    ),
+    Planted(
+        "words_of_the_last_order", "A position that a batch opens has the words of the order that filled it last.",
+        "bots/services/fill_runs.py", "write.origin._replace(exit_reason=origin.exit_reason)", "origin", RUNS,
+    ),
+    Planted(
+        "news_passes_fills", "News of an order passes the fills that were told before it.",
+        "bots/services/stretches.py", "if kind < before or (", "if (", RUNS,
+    ),
+    Planted(
+        "order_of_a_refused_fill", "A refused fill leaves the order that it brought along.",
+        "bots/services/carried_orders.py", "    if refused is not None:\n        return refused\n", "",
+        (f"{BOTS}carried_orders.py",),
+    ),
+)  # fmt: skip
+
 RULES = (
     Planted(
         "filled_when_beyond", "An order is filled only when more than its quantity was filled.",
@@ -177,7 +202,7 @@ RULES = (
     ),
     Planted(
         "ruin_restricts_nobody", "A bot whose balance fell below zero may go on opening positions.",
-        "bots/services/balances.py", "*([] if newer else [restriction(bot, reason, now)])", "",
+        "bots/services/balances.py", "*([] if newer else [reduce_only(bot, reason, now)])", "",
         (f"{BOTS}facts_and_commands.py",),
     ),
     Planted(
@@ -211,7 +236,7 @@ RULES = (
     ),
     Planted(
         "overfill_lifts_a_halt", "An overfill turns a halt into reducing.",
-        "bots/services/breaches.py", "WHERE c.state = 'ACTIVE'", "WHERE c.state <> 'REDUCING'", MACHINE,
+        "bots/services/control.py", "WHERE c.state = 'ACTIVE' OR (", "WHERE c.state <> 'REDUCING' OR (", MACHINE,
     ),
     Planted(
         "reducing_admits_all", "A bot that may only reduce opens positions.",
@@ -258,7 +283,8 @@ AFTERWARDS = (
     ),
     Planted(
         "rebuild_leaves_inventions", "The rebuild leaves positions that no fill has opened.",
-        "bots/services/rebuild.py", "AND p.position_id <> ALL(%(ids)s::varchar[])\n\"\"\"\n# The other half",
+        "bots/services/rebuild.py", "AND p.position_id <> ALL(%(ids)s::varchar[])\n\"\"\"  # no value stands in it  # nosec B608\n"
+        "# The other half",
         "AND false\n\"\"\"\n# The other half", REBUILD,
     ),
     Planted(
@@ -305,7 +331,7 @@ EDGES = (
     ),
     Planted(
         "neither_yes_nor_no", "A risk check that refuses answers null where the description says true or false.",
-        "bots/services/risk.py", '{"allowed": not reasons,', '{"allowed": not reasons or None,', FUZZ,
+        "bots/services/risk.py", '"allowed": not judged.reasons,', '"allowed": not judged.reasons or None,', FUZZ,
     ),
     Planted(
         "refusal_that_writes", "A fact that is refused for its other content counts as an error of its bot.",
@@ -322,4 +348,30 @@ EDGES = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS, *EDGES)
+KEYS = ("tests/config_app/test_ciphertexts.py",)
+ROTATION = ("tests/config_app/test_key_rotation.py",)
+SECRETS = (
+    Planted(
+        "bound_to_no_row", "A ciphertext opens in every row of its table.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.column}", KEYS,
+    ),
+    Planted(
+        "bound_to_no_column", "Key and secret of a row can be swapped.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.row:d}", KEYS,
+    ),
+    Planted(
+        "secret_before_its_trace", "A key is taken out within a transaction that its caller rolls back.",
+        "config_app/services/api_keys.py", "transaction.atomic(durable=True)", "transaction.atomic()", KEYS,
+    ),
+    Planted(
+        "rotation_without_locks", "What somebody writes while a batch is encrypted again is overwritten.",
+        "config_app/services/key_stores.py", " FOR NO KEY UPDATE SKIP LOCKED", "", ROTATION,
+    ),
+    Planted(
+        "removed_while_written", "A version leaves the file while a transaction is open that used it.",
+        "config_app/services/field_keys.py", 'cursor.execute(f"LOCK TABLE {each.name} IN SHARE MODE")', "pass",
+        ROTATION,
+    ),
+)  # fmt: skip
+
+PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS)

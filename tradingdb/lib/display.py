@@ -279,4 +279,6 @@ def _leaf(leaves: Mapping[str, Any], name: str) -> SafeString:
     if name not in leaves:
         return SafeString('<span class="unknown">absent</span>')
     value = leaves[name]
-    return conditional_escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    if isinstance(value, Decimal):
+        return conditional_escape(plain(value))
+    return conditional_escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))

@@ -1,5 +1,7 @@
 """Rules for JSON columns: PostgreSQL holds any JSON in them, readers expect an object or a list."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -8,6 +10,13 @@ from django.db.models import F, Func, Q
 from tradingdb.lib.fields import SYMBOL
 
 NO_INTERVAL = 'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[0-9A-Za-z]{1,10}$"))'
+
+
+class ExactDecoder(json.JSONDecoder):
+    """Reads numbers of JSON to their last digit, where the database wrote amounts as numbers."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parse_float=Decimal, **options)
 
 
 class IsJson(Func):

@@ -69,3 +69,19 @@ CREATE TRIGGER control_change_stays BEFORE UPDATE OR DELETE ON trading.control_c
 
 -- What is in force already gets its number now.
 UPDATE trading.control_states SET version = version;
+
+-- Note that a bot hears of every restriction in force. A server that only reads (its disk is low) still gives permits.
+CREATE FUNCTION trading.control_told(of_bot text, of_exchange text, way text, at timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('transaction_read_only') = 'on' THEN
+        RETURN;
+    END IF;
+    INSERT INTO trading.control_receipts (change_id, bot_id, received_at, told_by)
+    SELECT c.server_seq, of_bot, at, way FROM trading.control_states c
+    WHERE c.state <> 'ACTIVE' AND (c.scope IN ('all', 'symbol') OR (c.scope = 'bot' AND c.target = of_bot)
+            OR (c.scope = 'exchange' AND c.target = of_exchange))
+        AND NOT EXISTS (SELECT FROM trading.control_receipts r WHERE r.bot_id = of_bot AND r.change_id = c.server_seq)
+    ON CONFLICT (bot_id, change_id) DO NOTHING;
+END
+$$;
