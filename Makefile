@@ -13,8 +13,10 @@ PYTEST_ARGS ?= -n 2
 
 BIN := .venv/bin
 SERVICES := $(BIN)/python -m tradingdb.services
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-CONSTRAINTS := $(wildcard constraints.txt)
+# Wheels alone, each with a hash of the lock file; these two have none and are built here.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	--only-binary :all: --no-binary django-timescaledb --no-binary peewee
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 # What setup says goes to stderr, so that the output of `make bots` and `make staff` is JSON and nothing else.
 SAY := @echo >&2
 
@@ -45,10 +47,18 @@ bots: .venv/.runtime ## N=10: create bots and print their tokens as JSON
 staff: .venv/.runtime ## ROLE=admin|trader|viewer: create a member of staff and print password and token as JSON
 	@$(BIN)/python manage.py create_staff $(ROLE)
 
+.PHONY: lock
+lock: .venv/.development ## write the lock files anew for requirements*.txt; UPGRADE=--upgrade takes the newest releases
+	$(LOCK) $(UPGRADE) --output-file requirements-dev.lock requirements-dev.txt
+	$(LOCK) $(UPGRADE) --output-file requirements.lock --constraint requirements-dev.lock requirements.txt
+	@sed -E -i "s/( ;| and) implementation_name == 'cpython' and platform_python_implementation == 'CPython' and sys_platform == 'linux'//" \
+		requirements.lock requirements-dev.lock
+
 .PHONY: check
-check: .venv/.development ## style, types, imports, migrations, templates
+check: .venv/.development ## style, types, imports, migrations, templates, what a scanner of the source finds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive . 2> >(grep -v "nosec encountered" >&2)
 	$(SERVICES) exec -- $(SHELL) -euc '$(BIN)/mypy . && $(BIN)/python manage.py makemigrations --check --dry-run'
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint templates
@@ -79,10 +89,19 @@ test-fuzz: CASES ?= 10000
 test-fuzz: .venv/.development ## CASES=10000 SEED=n: made-up requests against the description, and every bad input by both doors
 	CASES=$(CASES) SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/api/test_api_fuzz.py tests/api/test_api_bad_inputs.py
 
+.PHONY: test-pages
+test-pages: .venv/.development chromium ## every page in Chromium: nothing breaks the Content Security Policy or a rule of axe
+	PAGES=all $(BIN)/python -m pytest tests/access/test_policy.py tests/access/test_browser_pages.py
+
 .PHONY: test-limits
 test-limits: ROUNDS ?= 1000
 test-limits: .venv/.development ## ROUNDS=1000: orders that race against the fill that broke a limit, and against each other
 	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/bots/test_limits_races.py
+
+.PHONY: test-keys
+test-keys: ROWS ?= 10000
+test-keys: .venv/.development ## ROWS=10000: exchange keys get a new encryption key while they are used, replaced, and the job is killed
+	ROWS=$(ROWS) $(BIN)/python -m pytest tests/config_app/test_key_rotation.py
 
 .PHONY: bench
 bench: .venv/.development ## measure, and print each case beside its baseline
@@ -150,23 +169,26 @@ pgbouncer:
 	fi; \
 	"$$found" -m venv .venv >&2 || { rm -rf .venv; exit 1; }
 
-# The stamps make a second start quick: pip runs only when a list of requirements is newer than they are.
-.venv/.runtime: requirements.txt $(CONSTRAINTS) | .venv/bin/python
-	$(SAY) "installing requirements.txt"
-	@$(PIP) -r requirements.txt $(addprefix -c ,$(CONSTRAINTS)) >&2
+# The stamps make a second start quick: pip runs only when a lock file is newer than they are.
+.venv/.runtime: requirements.lock | .venv/bin/python
+	$(SAY) "installing requirements.lock"
+	@$(PIP) -r requirements.lock >&2
 	@touch $@
 
-.venv/.development: requirements-dev.txt .venv/.runtime
-	$(SAY) "installing requirements-dev.txt"
-	@$(PIP) -r requirements-dev.txt $(addprefix -c ,$(CONSTRAINTS)) >&2
+.venv/.development: requirements-dev.lock .venv/.runtime
+	$(SAY) "installing requirements-dev.lock"
+	@$(PIP) -r requirements-dev.lock >&2
 	@touch $@
 
-# Charts come from npm; every page works without them, as tables.
+# Charts come from npm; every page works without them, as tables. So does the Alpine that evaluates no text: it stands
+# in for the one of the admin's theme, under that one's name.
 node_modules/.installed: $(wildcard package-lock.json)
 	@mkdir -p node_modules
 	@if [ ! -f package-lock.json ] || ! command -v npm >/dev/null; then \
 		echo "no npm or no package-lock.json: the pages show tables without charts" >&2; \
 	elif npm ci --ignore-scripts --no-audit --no-fund --silent >&2; then \
+		mkdir -p node_modules/.alpine; \
+		cp node_modules/@alpinejs/csp/dist/cdn.min.js node_modules/.alpine/alpine.js; \
 		touch $@; \
 	else \
 		echo "npm ci failed: the pages show tables without charts" >&2; [ "$$CI" != true ]; \

@@ -16,6 +16,8 @@ from accounts.services.factors import named_owner
 from accounts.services.reauthentication import is_fresh
 from tradingdb.lib import crypto
 
+FACTORS_TABLE = "mfa_authenticator"
+
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types for this
     """Sign-in by address and password; people come in by an admin's hand only."""
@@ -40,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return [{"id": "reauthenticate", "description": "Confirm", "url": reverse("account_reauthenticate")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 (an address to show, none to listen on)
+        return request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 (an address to show, none to listen on)  # nosec B104
 
     def send_notification_mail(self, *args: Any, **options: Any) -> None:
         """Send nothing: the audit log has the change of a factor, and mail is not set up here."""
@@ -56,13 +58,14 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
     """Secrets of factors are bound to the person whose they are: moved to another row they do not open."""
 
     def encrypt(self, text: str) -> str:
-        return b64encode(crypto.encrypt(text.encode(), context=self._context())).decode()
+        return b64encode(crypto.encrypt(text.encode(), at=self._place())).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return crypto.decrypt(b64decode(encrypted_text), context=self._context()).decode()
+        return crypto.decrypt(b64decode(encrypted_text), at=self._place()).decode()
 
-    def _context(self) -> str:
+    def _place(self) -> crypto.Place:
         owner = named_owner()
         if owner is None:
             owner = context.request.user.pk
-        return f"mfa_authenticator|{owner}|data"
+        # By the person and not by the row, which is not there yet when its secret is encrypted.
+        return crypto.Place(FACTORS_TABLE, owner, "data")

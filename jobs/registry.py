@@ -17,7 +17,9 @@ from analytics.selectors.grid import slot_at
 from analytics.services.portfolio import portfolio_fill_gaps, portfolio_snapshot
 from analytics.services.risk_metrics import risk_metrics_compute_day, risk_metrics_refresh_stale
 from bots.services.invariants.run import broken, invariants_verify
+from config_app.services.field_keys import rotation_end, rows_rotate
 from jobs.choices import JobType
+from jobs.progress import tell
 from tradingdb.lib.errors import DomainError, ValidationFailed
 
 
@@ -80,6 +82,10 @@ def _verify_ledger(params: NoParams, at: datetime) -> dict[str, Any]:
     return {"invariants": asked}
 
 
+def _rotate_keys(params: NoParams, at: datetime) -> dict[str, Any]:
+    return rotation_end(rows_rotate(tell=tell))
+
+
 JOBS: tuple[Job, ...] = (
     Job("portfolio_snapshot", JobType.REPORT, "Keep the portfolio at the last five-minute slot.", NoParams,
         _portfolio_snapshot),
@@ -92,6 +98,8 @@ JOBS: tuple[Job, ...] = (
         NoParams, _risk_metrics_stale),
     Job("portfolio_gaps", JobType.DATA_PROCESSING, "Fill up to a day of missing portfolio snapshots.", NoParams,
         _portfolio_gaps),
+    Job("rotate_keys", JobType.DATA_PROCESSING, "Encrypt secrets that are under an older key under the current one.",
+        NoParams, _rotate_keys),
 )  # fmt: skip
 REGISTRY: Mapping[str, Job] = {job.target: job for job in JOBS}
 

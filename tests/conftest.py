@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test import TransactionTestCase
 
 from tests.e2e.disk import LEFT_OUT, may_mount
+from tests.emptying import Emptying
 from tests.factories import HAND_MADE
 from tests.ledger_checks import assert_teardown_ledger_holds
 
@@ -47,6 +49,19 @@ def trail_may_be_flushed() -> Iterator[None]:
     DatabaseOperations.sql_flush = flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def emptied_quickly(trail_may_be_flushed: None) -> Iterator[None]:
+    """Empty the database after a test that commits by what the test left there."""
+    original, emptying = TransactionTestCase._fixture_teardown, Emptying()
+
+    def teardown(self: TransactionTestCase) -> None:
+        emptying.empty(lambda: original(self))
+
+    TransactionTestCase._fixture_teardown = teardown
+    yield
+    TransactionTestCase._fixture_teardown = original
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,9 +8,12 @@ import atexit
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from tradingdb.lib.keyring import new_keyring, store
 from tradingdb.services.errors import ServiceError
 from tradingdb.services.throwaway import throwaway_servers
 
@@ -27,6 +30,12 @@ def pytest_load_initial_conftests() -> Generator[None, None, None]:
         os.environ.update(variables)
         # pytest ends without pytest_unconfigure when its own start fails.
         atexit.register(_servers.close)
+    if not os.environ.get("FIELD_KEY_FILE"):
+        # Servers that were there already bring no keys; these are of this run alone.
+        folder = Path(_servers.enter_context(TemporaryDirectory(prefix="tradingdb-keys-")))
+        atexit.register(_servers.close)
+        store(folder / "field_keys", new_keyring())
+        os.environ["FIELD_KEY_FILE"] = str(folder / "field_keys")
     yield
 
 

@@ -12,6 +12,7 @@ django_application = get_asgi_application()
 # Imported after Django is set up: they load models.
 from audit.background import WebBackground  # noqa: E402
 from bots.api.lane import Lane  # noqa: E402
+from config_app.services.field_keys import KeysUnfit, field_keys_require  # noqa: E402
 from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
@@ -40,6 +41,11 @@ class Application:
         while True:
             message: Any = await receive()
             if message["type"] == "lifespan.startup":
+                try:
+                    await asyncio.to_thread(field_keys_require)
+                except KeysUnfit as e:
+                    await send({"type": "lifespan.startup.failed", "message": str(e)})
+                    return
                 await self.lane.shell()
                 self.background.start()
                 await send({"type": "lifespan.startup.complete"})

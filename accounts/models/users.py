@@ -56,11 +56,6 @@ OVER_BOTS = frozenset(
 )
 
 
-def is_for_admins(model: type[models.Model]) -> bool:
-    """Whether a table is the admins' business alone."""
-    return model._meta.app_label in ADMINS_ONLY_APPS or model._meta.label_lower in ADMINS_ONLY
-
-
 class UserManager(BaseUserManager["User"]):
     """Creates users by e-mail address."""
 

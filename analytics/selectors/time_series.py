@@ -82,6 +82,6 @@ def _ends(cursor: CursorWrapper, table: TimeTable, storage: Storage) -> tuple[da
 
 def _range(cursor: CursorWrapper, table: TimeTable, relation: str) -> tuple[datetime | None, datetime | None]:
     column = cursor.db.ops.quote_name(table.column)
-    cursor.execute(f"SELECT min({column}), max({column}) FROM {relation}")  # noqa: S608 (names come from the catalog)
+    cursor.execute(f"SELECT min({column}), max({column}) FROM {relation}")  # noqa: S608 (names come from the catalog)  # nosec B608
     first, last = cursor.fetchone()
     return first, last

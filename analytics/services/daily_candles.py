@@ -63,7 +63,7 @@ ADD_UP = f"""
         computed_at = excluded.computed_at
     WHERE excluded.candles >= d.candles AND (d.open, d.high, d.low, d.close, d.volume, d.candles)
         IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.candles)
-"""  # noqa: S608 (the text comes from code)
+"""  # noqa: S608 (the text comes from code)  # nosec B608
 # At most one of a day is shown at any moment, so the old one goes first.
 CHOOSE = f"""
     UPDATE analytics.daily_candles d SET is_shown = %(is_shown)s
@@ -75,7 +75,7 @@ CHOOSE = f"""
     ) best
     WHERE d.exchange = best.exchange AND d.symbol = best.symbol AND d.day = best.day
         AND (d.id = best.id) = %(is_shown)s AND d.is_shown <> %(is_shown)s
-"""  # noqa: S608 (the text comes from code)
+"""  # noqa: S608 (the text comes from code)  # nosec B608
 
 
 class DaysRemain(Exception):

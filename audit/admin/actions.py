@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.models import UserAction
+from audit.services.actions import FOR_ADMINS
 from tradingdb.lib import display
 from tradingdb.lib.admin import DayRangeFilter, LedgerAdmin, RelatedFilter, exact_filter
 
@@ -34,6 +36,12 @@ class UserActionAdmin(LedgerAdmin):
         ("Before and after", {"fields": ("bodies",)}),
         ("From where", {"fields": (("ip_address", "request_id"), "user_agent", "details")}),
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Leave out keys for those who may not see them."""
+        rows = super().get_queryset(request)
+        is_admin = getattr(request.user, "is_admin", False)
+        return rows if is_admin else rows.exclude(resource_type__in=FOR_ADMINS)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Choosing a person needs the right to see people."""

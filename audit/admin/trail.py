@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models.users import is_for_admins
 from audit.models import AuditCheck, Change, Seal
 from audit.trail.history import bodies
 from audit.trail.seals import unsealed
@@ -18,10 +17,10 @@ from tradingdb.lib import display
 from tradingdb.lib.admin import ChoicesFilter, DayRangeFilter, LedgerAdmin, exact_filter
 
 
-def tables_for_admins() -> list[str]:
-    """Return the tables that admins alone see: who may come in, and with what."""
-    models = (model for model in apps.get_models(include_auto_created=True) if is_for_admins(model))
-    return [model._meta.db_table for model in models]
+def tables_not_for(user: Any) -> list[str]:
+    """Return the tables whose rows a person may not see, so not what they were either."""
+    models = (model._meta for model in apps.get_models(include_auto_created=True))
+    return [table.db_table for table in models if not user.has_perm(f"{table.app_label}.view_{table.model_name}")]
 
 
 @admin.register(Change)
@@ -47,7 +46,7 @@ class ChangeAdmin(LedgerAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out people and keys for those who may not see them."""
         rows = super().get_queryset(request)
-        return rows if getattr(request.user, "is_admin", False) else rows.exclude(table_name__in=tables_for_admins())
+        return rows.exclude(table_name__in=hidden) if (hidden := tables_not_for(request.user)) else rows
 
     @admin.display(description="Changed")
     def changed(self, row: Change) -> SafeString:

@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 
 from audit.models import UserAction
+from tradingdb.lib.acting import who_acts
 
 
 def record_action(
@@ -27,6 +28,7 @@ def record_action(
 
     `user` is a person or None; `name` says who acts where no person does: a command, or the system itself.
     """
+    acting = who_acts()
     agent = request.headers.get("User-Agent", "").replace("\x00", "") if request is not None else ""
     return UserAction.objects.create(
         user=user,
@@ -40,12 +42,16 @@ def record_action(
         # The address of the peer itself: a forwarded one is whatever the caller says.
         ip_address=(request.META.get("REMOTE_ADDR") or None) if request is not None else None,
         user_agent=agent[:500] or None,
-        request_id=getattr(request, "request_id", ""),
+        request_id=getattr(request, "request_id", acting.request_id[:64] if acting is not None else ""),
     )
 
 
 def _json(value: Mapping[str, Any] | None) -> Any:
     return None if value is None else json.loads(json.dumps(dict(value), cls=DjangoJSONEncoder))
+
+
+# Actions on these tell of keys, which are the admins' business alone.
+FOR_ADMINS = ("exchange_key", "field_keys")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _keep(one: Anchor) -> list[str]:
             wrong.append(f"{folder}: {e.strerror}")
     if settings.AUDIT_ANCHOR_COMMAND:
         try:
-            subprocess.run(  # noqa: S603  the operator's own command
+            subprocess.run(  # noqa: S603 (the operator's own command)  # nosec B603
                 settings.AUDIT_ANCHOR_COMMAND, input=one.line().encode(), timeout=COMMAND_SECONDS, check=True,
                 capture_output=True,
             )  # fmt: skip

@@ -140,7 +140,8 @@ RECORDED: Mapping[str, Table] = {
     "personal_tokens": Whole(schema="accounts", why="keys of people", secrets=("digest",), ignores=("last_used_at",)),
     "bot_tokens": Whole(schema="trading", why="keys of bots", secrets=("digest",), ignores=("last_used_at",)),
     "api_keys": Whole(
-        schema="config", why="keys of exchanges", secrets=("api_key_encrypted", "api_secret_encrypted"),
+        schema="config", why="keys of exchanges",
+        secrets=("api_key_encrypted", "api_secret_encrypted", "passphrase_encrypted"),
         ignores=("last_used_at",),
     ),
     # What people decide

@@ -26,7 +26,7 @@ OF_SEALS = f"""
             {NO_END}) AS ceiling
         FROM audit.seals o WHERE number BETWEEN %(first)s AND %(last)s AND kind = 'seal'),
     members AS ({MEMBERS}) {SUMS}
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 
 
 class SealCheck:

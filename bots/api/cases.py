@@ -6,6 +6,7 @@ from ninja import Path, Query
 
 from accounts.choices import Role
 from audit.models import RiskEvent
+from audit.services.actions import FOR_ADMINS
 from audit.services.risk_events import risk_event_resolve
 from bots.api import queries, rows
 from bots.api.answers import answer, errors
@@ -94,4 +95,4 @@ def list_actions(request: HttpRequest, query: Query[queries.ActionQuery]) -> Htt
     """What people did, newest first."""
     staff: Staff = request.auth  # type: ignore[attr-defined]
     staff.require_all_bots()
-    return page(request, lists.ACTIONS, query)
+    return page(request, lists.ACTIONS, query, hidden=None if staff.user.is_admin else FOR_ADMINS)

@@ -23,7 +23,7 @@ LOGO_STYLE = "'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='"
 @require_safe
 @never_cache
 @login_required
-# Stricter than the admin, whose Alpine evaluates expressions.
+# Never what the admin's theme may need.
 @csp_replace({"script-src": ["'self'"], "style-src": ["'self'", LOGO_STYLE]})
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show the control room to any signed-in person; what it shows comes over /ws/live/."""

@@ -62,9 +62,9 @@ def scope_of(request: HttpRequest) -> AbstractContextManager[None]:
     return bot_scope(caller.bot_id) if isinstance(caller, TokenContext) else nullcontext()
 
 
-def page(request: HttpRequest, listing: Listing, query: PageQuery) -> HttpResponse:
-    """Answer with one page of a list."""
-    given = query.model_dump(exclude={"limit", "cursor"})
+def page(request: HttpRequest, listing: Listing, query: PageQuery, **more: Any) -> HttpResponse:
+    """Answer with one page of a list. more: conditions that the caller cannot give."""
+    given = {**query.model_dump(exclude={"limit", "cursor"}), **more}
     if "bot_id" in given:
         given["bot_id"] = caller_bot(request, given["bot_id"])
     given["bots"] = staff_bots(request)

@@ -5,7 +5,7 @@ from django.db import migrations
 from tradingdb.lib.db import ACTING_BOT, RowSecurity
 
 OWN = f"bot_id = {ACTING_BOT}"
-OWN_ACCOUNT = f"(SELECT b.account_id FROM bots b WHERE b.bot_id = {ACTING_BOT})"  # noqa: S608
+OWN_ACCOUNT = f"(SELECT b.account_id FROM bots b WHERE b.bot_id = {ACTING_BOT})"  # noqa: S608 (names come from code)  # nosec B608
 OWN_RESTRICTION = f"scope = 'bot' AND target = {ACTING_BOT}"
 TABLES = (
     "bots",
@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION trading.bot_of_token(text), trading.execution_is_known(text, text) FROM PUBLIC;
-"""  # noqa: S608
+"""  # noqa: S608 (names come from code)  # nosec B608
 NO_FUNCTIONS = """
 DROP FUNCTION trading.execution_is_known(text, text);
 DROP FUNCTION trading.bot_of_token(text);

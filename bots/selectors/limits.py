@@ -22,7 +22,7 @@ USE = f"""
     SELECT DISTINCT ON (u.limit_id) u.limit_id, u.subject, u.used, u.limit_value
     FROM ({PLACES}) p CROSS JOIN LATERAL risk_usage_of(p.bot_id, p.symbol, %s, NULL, NULL, NULL) u
     ORDER BY u.limit_id, u.used / u.limit_value DESC, u.subject
-"""  # noqa: S608 (text comes from code)
+"""  # noqa: S608 (text comes from code)  # nosec B608
 EXPOSURE = """
     SELECT m.mode, {by}, k.quote, sum(greatest(abs(k.high), abs(k.low))),
         greatest(abs(sum(k.high)), abs(sum(k.low))), count(DISTINCT k.bot_id)

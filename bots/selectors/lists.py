@@ -159,4 +159,6 @@ ACTIONS = listing(
     action=equals("action"),
     resource_type=equals("resource_type"),
     resource_id=equals("resource_id"),
+    # No parameter of a call: what the person may not see.
+    hidden=lambda kinds: ~Q(resource_type__in=kinds),
 )

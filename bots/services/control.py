@@ -38,7 +38,7 @@ END_HOLDERS = f"""
     JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
     WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.mode = 'ShareLock' AND l.granted
         AND l.pid <> pg_backend_pid() AND ((l.classid::bigint << 32) | l.objid::bigint) = {CONTROL_KEY}
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 # Only ever stricter: a halt stays a halt.
 RESTRICT = """
     INSERT INTO control_states AS c (scope, target, state, reason, changed_at, changed_by_name)

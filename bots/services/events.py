@@ -50,7 +50,7 @@ STORE = f"""
     FROM unnest(%(event_time)s::timestamptz[], %(details)s::text[],
         {", ".join(f"%({name})s::text[]" for name in FIELDS)})
         AS e(event_time, details, {", ".join(FIELDS)})
-"""  # noqa: S608 (names come from code)
+"""  # noqa: S608 (names come from code)  # nosec B608
 
 
 def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:

@@ -29,7 +29,7 @@ ORDER_JOINS = f"""
     LEFT JOIN LATERAL (
         SELECT executed_at, fill_id FROM fills WHERE bot_id = o.bot_id AND symbol = o.symbol
         ORDER BY executed_at DESC, fill_id DESC LIMIT 1
-    ) l ON true"""
+    ) l ON true"""  # no value stands in it  # nosec B608
 LOAD = f"""
     SELECT {ORDER_COLUMNS},
         f.content_hash AS seen_hash, f.fill_id AS seen_id,
@@ -43,12 +43,12 @@ LOAD = f"""
         AND x.exchange_trade_id = %(execution)s::varchar
     LEFT JOIN parked_facts k ON k.bot_id = %(bot)s AND k.kind = 'fill' AND k.fact_id = %(fill)s
         AND (o.order_id IS NULL OR (k.state = 'parked' AND k.order_id <> o.order_id))
-"""
+"""  # no value stands in it  # nosec B608
 # The same of several orders, without a fill.
 LOAD_ORDERS = f"""
     SELECT {ORDER_COLUMNS} FROM orders o{ORDER_JOINS}
     WHERE o.bot_id = %(bot)s AND o.order_id = ANY(%(orders)s::varchar[])
-"""
+"""  # no value stands in it  # nosec B608
 
 # A late fill can change nothing before the opening of the position that was held, or held last, at its moment.
 CHAIN_START = """

@@ -22,19 +22,19 @@ CONTROLS = f"""
     SELECT {COLUMNS} FROM control_states c
     WHERE c.scope = 'all' OR (c.scope = 'bot' AND c.target = %(bot)s)
         OR (c.scope = 'exchange' AND c.target = %(exchange)s) OR (c.scope = 'symbol' AND c.target = %(symbol)s)
-"""  # noqa: S608 (columns come from code)
+"""  # noqa: S608 (columns come from code)  # nosec B608
 # The same, and the bot's own status as one more row: read after the lock, which its change takes as well.
 CONTROLS_AND_STATUS = f"""
     {CONTROLS}
     UNION ALL
     SELECT 'status', b.bot_id, b.status, 0, '', NULL, 0 FROM bots b WHERE b.bot_id = %(bot)s
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 # Any bot may trade any symbol, so it is told of every symbol that is restricted.
 CONTROLS_TOLD = f"""
     SELECT {COLUMNS} FROM control_states c
     WHERE c.scope = 'all' OR (c.scope = 'bot' AND c.target = %(bot)s::varchar)
         OR (c.scope = 'exchange' AND c.target = %(exchange)s::varchar) OR (c.scope = 'symbol' AND c.state <> 'ACTIVE')
-"""  # noqa: S608 (columns come from code)
+"""  # noqa: S608 (columns come from code)  # nosec B608
 # What was halted at a moment of the past, as the history has it.
 HALTS_AT = """
     SELECT h.id, h.scope, h.target, h.reason, h.changed_at FROM
@@ -56,7 +56,7 @@ HALTED_ORDERS = f"""
     SELECT a.order_id FROM unnest(%(orders)s::text[], %(symbols)s::varchar[], %(times)s::timestamptz[])
         AS a(order_id, symbol, at)
     WHERE EXISTS ({HALTS_AT.replace("%(symbol)s::varchar", "a.symbol").replace("%(at)s::timestamptz", "a.at")})
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 # A bot is told once for each restriction; what it acknowledges stands for all that it was told up to that number.
 TOLD = "SELECT control_told(%(bot)s::text, %(exchange)s::text, %(by)s::text, %(now)s::timestamptz)"
 DONE = """

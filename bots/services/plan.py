@@ -164,7 +164,7 @@ def _insert_text(table: str, columns: tuple[str, ...], suffix: str | None) -> st
     suffix = f"RETURNING {_returned(table)}" if suffix is None else suffix
     names = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join(f"%({name})s" for name in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({places}) {suffix}"  # noqa: S608 (names come from code)
+    return f"INSERT INTO {table} ({names}) VALUES ({places}) {suffix}"  # noqa: S608 (names come from code)  # nosec B608
 
 
 def _returned(table: str) -> str:
@@ -184,7 +184,7 @@ def update(table: str, values: Mapping[str, Any], *, where: str, keys: Mapping[s
 @lru_cache(maxsize=256)
 def _update_text(table: str, columns: tuple[str, ...], where: str, also: str) -> str:
     sets = ", ".join([*(f'"{name}" = %({name})s' for name in columns), *([also] if also else [])])
-    return f"UPDATE {table} SET {sets} WHERE {where} RETURNING {_returned(table)}"  # noqa: S608 (names come from code)
+    return f"UPDATE {table} SET {sets} WHERE {where} RETURNING {_returned(table)}"  # noqa: S608 (names come from code)  # nosec B608
 
 
 def param(value: Any) -> Any:

@@ -34,11 +34,11 @@ CHAINS = f"""
     SELECT bot_id, symbol FROM fills UNION SELECT bot_id, symbol FROM orders
     UNION SELECT p.bot_id, p.symbol FROM positions p WHERE {DERIVED}
     ORDER BY bot_id, symbol
-"""
+"""  # no value stands in it  # nosec B608
 WANTED = f"""
     SELECT * FROM ({CHAINS}) c
     WHERE (%(bot)s IS NULL OR bot_id = %(bot)s) AND (%(symbol)s IS NULL OR symbol = %(symbol)s)
-"""
+"""  # no value stands in it  # nosec B608
 # What follows from the fills, table by table.
 FIELDS = {
     "order": (
@@ -76,7 +76,7 @@ STATE = f"""
     SELECT 'trade', coalesce(p.position_id, p.trade_id), {_objects["trade"]} FROM trades p
     WHERE p.bot_id = %(bot)s
         AND (p.position_id = ANY(%(ids)s::varchar[]) OR (p.symbol = %(symbol)s AND p.origin = 'fills'))
-"""
+"""  # no value stands in it  # nosec B608
 REMEMBER = f"CREATE TEMPORARY TABLE ledger_before AS {STATE}"
 DIFFERENCES = f"""
     WITH after AS ({STATE}), pairs AS (
@@ -91,7 +91,7 @@ DIFFERENCES = f"""
         CASE WHEN derived IS NULL THEN 'missing' ELSE 'present' END
     FROM pairs WHERE stored IS NULL OR derived IS NULL
     ORDER BY kind, id, field
-"""
+"""  # no value stands in it  # nosec B608
 FORGET = "DROP TABLE ledger_before"
 
 FILL_IDS = "SELECT fill_id FROM fills WHERE bot_id = %(bot)s AND symbol = %(symbol)s"
@@ -107,7 +107,7 @@ DROP_TRADES = """
 DROP_POSITIONS = f"""
     DELETE FROM positions p WHERE p.bot_id = %(bot)s AND p.symbol = %(symbol)s AND {DERIVED}
         AND p.position_id <> ALL(%(ids)s::varchar[])
-"""
+"""  # no value stands in it  # nosec B608
 # The other half of a pair of which one was lost; the fold writes its figures, as it does those of EMPTY.
 ADD_TRADES = """
     INSERT INTO trades (bot_id, trade_id, position_id, symbol, side, quantity, entry_price, position_size_usd,

@@ -35,7 +35,7 @@ FOR_CALLER = "SELECT set_config('app.bot_id', coalesce(bot_of_token(%(prefix)s),
 GUARD = f"""
     SELECT t.prefix, t.digest, t.pepper, t.scopes, t.expires_at, t.revoked_at, {COLUMNS}
     FROM bot_tokens t JOIN bots b ON b.bot_id = t.bot_id WHERE t.prefix = %(prefix)s
-"""  # noqa: S608 (columns come from code)
+"""  # noqa: S608 (columns come from code)  # nosec B608
 USED = """
     UPDATE bot_tokens SET last_used_at = now() WHERE prefix = %(prefix)s
         AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')

@@ -7,6 +7,7 @@ lost: the row decides.
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from audit.services.actions import SYSTEM
 from jobs.choices import ENDED_STATUSES, RunStatus
 from jobs.cron import cron_read
 from jobs.models import JobRun, JobSchedule
+from jobs.progress import heard_by
 from jobs.registry import job_find, params_read
 from tradingdb.lib.errors import DomainError
 from tradingdb.lib.logs import redact
@@ -150,7 +152,8 @@ def run_execute(*, run_id: int, worker_id: str) -> JobRun | None:
     told = run.job_snapshot
     try:
         job = job_find(job_type=run.job_type, target=told["target"])
-        result = job.run(params_read(job, told["task_params"]), run.scheduled_for)
+        with heard_by(partial(run_tell, run)):
+            result = job.run(params_read(job, told["task_params"]), run.scheduled_for)
     except DomainError as e:
         return run_end(run, status=RunStatus.FAILED, error=e.message)
     except Exception as e:  # Whatever its function raises: a run does not vanish from history.
@@ -159,17 +162,26 @@ def run_execute(*, run_id: int, worker_id: str) -> JobRun | None:
     return run_end(run, status=RunStatus.COMPLETED, result=result)
 
 
+def run_tell(run: JobRun, state: Mapping[str, Any]) -> None:
+    """Keep how far a claimed run is, where its answer will stand."""
+    JobRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING, worker_id=run.worker_id).update(result=dict(state))
+
+
 def run_end(
     run: JobRun, *, status: RunStatus, result: Mapping[str, Any] | None = None, error: str | None = None
 ) -> JobRun:
-    """Keep how a claimed run ended; one that was given up meanwhile stays as it is. Returns the row as it is now."""
+    """Keep how a claimed run ended; one that was given up meanwhile stays as it is. Returns the row as it is now.
+
+    Without an answer what it told last stays.
+    """
     now = timezone.now()
+    answer = {} if result is None else {"result": dict(result)}
     JobRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING, worker_id=run.worker_id).update(
         status=status,
         # Another host's clock may have given the start.
         finished_at=Greatest(F("started_at"), Value(now)),
-        result=None if result is None else dict(result),
         error=redact(error)[:ERROR_LENGTH] if error is not None else None,
+        **answer,
     )
     run.refresh_from_db()
     return run

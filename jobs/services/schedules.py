@@ -33,6 +33,10 @@ class NewSchedule:
     enabled: bool = True
 
 
+# Takes along each hour what somebody wrote under an older key meanwhile.
+KEY_ROTATION = NewSchedule("Encrypt under the current key", "data_processing", "rotate_keys", "17 * * * *")
+
+
 @transaction.atomic
 def schedule_create(*, new: NewSchedule, actor: Actor) -> JobSchedule:
     """Store a schedule and return it; its first time is the first one after now.
@@ -101,6 +105,18 @@ def schedule_run_now(*, schedule_id: int, actor: Actor, reason: str = "") -> Job
     )  # fmt: skip
     actor.record("job_schedule.run_now", RESOURCE, str(schedule.pk), after={"run": run.pk}, reason=reason)
     return run
+
+
+@transaction.atomic
+def key_rotation_run(*, actor: Actor, reason: str = "") -> JobRun:
+    """Ask for a run that encrypts rows under the current key; its schedule is made with the first.
+
+    Raises Conflict while one waits or runs.
+    """
+    schedule = JobSchedule.objects.filter(user=None, name=KEY_ROTATION.name).first()
+    if schedule is None:
+        schedule = schedule_create(new=KEY_ROTATION, actor=actor)
+    return schedule_run_now(schedule_id=schedule.pk, actor=actor, reason=reason)
 
 
 def _locked(schedule_id: int) -> JobSchedule:

@@ -31,13 +31,13 @@ SERIES = """
     m.exchange = %(exchange)s AND m.symbol = %(symbol)s AND m.interval = %(interval)s
     AND m."timestamp" BETWEEN %(first)s AND %(last)s
 """
-IS_KNOWN = f"SELECT EXISTS (SELECT 1 FROM market_data m WHERE {SERIES})"  # noqa: S608 (names come from code)
+IS_KNOWN = f"SELECT EXISTS (SELECT 1 FROM market_data m WHERE {SERIES})"  # noqa: S608 (names come from code)  # nosec B608
 INSERT_NEW = f"""
     INSERT INTO market_data (exchange, symbol, interval, data_source, "timestamp", {VALUES})
     SELECT %(exchange)s, %(symbol)s, %(interval)s, %(source)s, i."timestamp", {", ".join(f"i.{name}" for name in NAMES)}
     FROM incoming_candles i
     WHERE NOT EXISTS (SELECT 1 FROM market_data m WHERE {SERIES} AND m."timestamp" = i."timestamp")
-"""  # noqa: S608 (names come from code)
+"""  # noqa: S608 (names come from code)  # nosec B608
 # What a row does not tell stays as it is.
 UPDATE_CHANGED = f"""
     UPDATE market_data m SET open_price = i.open_price, high_price = i.high_price, low_price = i.low_price,
@@ -50,7 +50,7 @@ UPDATE_CHANGED = f"""
         OR m.quote_volume IS DISTINCT FROM coalesce(i.quote_volume, m.quote_volume)
         OR m.trades_count IS DISTINCT FROM coalesce(i.trades_count, m.trades_count)
     )
-"""  # noqa: S608 (names come from code)
+"""  # noqa: S608 (names come from code)  # nosec B608
 
 MAX_READ = 10_000
 READ_COLUMNS = ("timestamp", "open", "high", "low", "close", "volume", "quote_volume", "trades_count")
@@ -70,7 +70,7 @@ READ = f"""
             AND (%(end)s::timestamptz IS NULL OR m."timestamp" < %(end)s::timestamptz)
         ORDER BY m."timestamp" {{direction}} LIMIT %(limit)s
     ) r
-"""  # noqa: S608 (names come from code)
+"""  # noqa: S608 (names come from code)  # nosec B608
 # 100,000 rows in one statement may take longer than a request's bound on a busy server, however often they are sent.
 LONG = "SET LOCAL statement_timeout = '60s'"
 

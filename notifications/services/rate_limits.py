@@ -27,7 +27,7 @@ TAKE = f"""
             ELSE r.last_refill + {GAINED} * interval '1 minute' / r.refill_rate END
     WHERE r.tokens + {GAINED} >= 1
     RETURNING r.tokens
-"""  # noqa: S608 (no value stands in it)
+"""  # noqa: S608 (no value stands in it)  # nosec B608
 
 
 def take_token(*, user_id: str, channel: str, priority: Priority, now: datetime) -> bool:

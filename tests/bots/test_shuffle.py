@@ -149,6 +149,8 @@ def swinging_history(source: random.Random, size: int) -> list[Deal]:
     return history
 
 
+# Each fill is committed, as those of bots are: rows that one transaction wrote again and again are only in the way.
+@pytest.mark.django_db(transaction=True)
 def test_five_hundred_fills_shuffled_and_sent_three_times() -> None:
     source = random.Random(1)
     history = swinging_history(source, 500)

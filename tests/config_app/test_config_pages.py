@@ -1,15 +1,12 @@
-"""What staff may do to settings, symbols and templates, and that keys of exchanges never leave the database."""
+"""What staff may do to settings, symbols and templates."""
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from audit.models import UserAction
 from audit.services.actions import SYSTEM
-from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
+from config_app.models import StrategyTemplate, SystemSetting, WatchedSymbol
 from config_app.services.settings import setting_create, setting_update
 from tests.factories import (
-    ExchangeApiKeyFactory,
     StrategyTemplateFactory,
     SystemSettingFactory,
     UserFactory,
@@ -118,58 +115,6 @@ def test_falsy_values_are_values():
         setting_create(key=f"k{number}", value=value, actor=SYSTEM)
 
     assert list(SystemSetting.objects.order_by("key").values_list("value", flat=True)) == [0, False, "", [], {}]
-
-
-# --- keys
-
-
-def test_ciphertexts_stay_in_the_database(client, sign_in):
-    row = ExchangeApiKeyFactory(api_key_encrypted=b"CIPHER-KEY", api_secret_encrypted=b"CIPHER-SECRET")
-    sign_in("admin")
-
-    with CaptureQueriesContext(connection) as queries:
-        pages = [client.get(f"{BASE}/exchangeapikey/"), client.get(f"{BASE}/exchangeapikey/{row.pk}/change/")]
-        shown = repr(ExchangeApiKey.objects.get()) + str(ExchangeApiKey.objects.get().__dict__)
-
-    assert [page.status_code for page in pages] == [200, 200]
-    text = " ".join(page.content.decode() for page in pages) + shown
-    assert row.label in text
-    for cipher in ("CIPHER", b"CIPHER".hex(), "encrypted"):
-        assert cipher not in text
-    assert not any("encrypted" in query["sql"] for query in queries.captured_queries)
-    assert bytes(ExchangeApiKey.objects.get().api_secret_encrypted) == b"CIPHER-SECRET"
-
-
-def test_no_form_takes_a_key(client, sign_in):
-    row = ExchangeApiKeyFactory()
-    sign_in("admin")
-    forged = {"exchange": "bybit", "label": "mine", "api_key_encrypted": "x", "api_secret_encrypted": "y"}
-
-    assert client.get(f"{BASE}/exchangeapikey/add/").status_code == 403
-    assert client.post(f"{BASE}/exchangeapikey/add/", forged).status_code == 403
-    assert client.post(f"{BASE}/exchangeapikey/{row.pk}/change/", forged).status_code == 403
-    assert bytes(ExchangeApiKey.objects.get().api_key_encrypted) == b"ciphertext of a key"
-
-
-@pytest.mark.parametrize("role", ["trader", "viewer"])
-def test_keys_are_the_admins_business(client, sign_in, role):
-    row = ExchangeApiKeyFactory()
-    sign_in(role)
-
-    assert client.get(f"{BASE}/exchangeapikey/").status_code == 403
-    assert client.get(f"{BASE}/exchangeapikey/{row.pk}/change/").status_code == 403
-
-
-def test_saving_a_key_keeps_its_ciphertexts():
-    ExchangeApiKeyFactory()
-    row = ExchangeApiKey.objects.get()
-    row.is_active = False
-
-    row.save()
-
-    row.refresh_from_db()
-    assert row.is_active is False
-    assert bytes(row.api_key_encrypted) == b"ciphertext of a key"
 
 
 # --- symbols

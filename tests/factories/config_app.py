@@ -3,8 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 from config_app.models import ExchangeApiKey, StrategyTemplate, SystemSetting, WatchedSymbol
-from tests.factories.base import create, numbers
+from config_app.services.api_keys import TABLE, fingerprint
+from tests.factories.base import NOON, create, numbers
+from tradingdb.lib.crypto import Place, encrypt, keyring
 
 
 def SystemSettingFactory(**columns: Any) -> SystemSetting:  # noqa: N802
@@ -12,13 +16,24 @@ def SystemSettingFactory(**columns: Any) -> SystemSetting:  # noqa: N802
     return create(SystemSetting, columns, {"key": f"report.hour_{next(numbers)}", "value": 7})
 
 
+API_KEY, API_SECRET = "key-of-the-factory", "secret-of-the-factory"
+
+
 def ExchangeApiKeyFactory(**columns: Any) -> ExchangeApiKey:  # noqa: N802
-    """A key to bybit, with bytes that stand for ciphertexts."""
+    """A key to bybit that opens."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('config.api_keys', 'id'))")
+        pk = columns.get("id") or cursor.fetchone()[0]
     defaults = {
+        "id": pk,
         "exchange": "bybit",
         "label": f"key_{next(numbers)}",
-        "api_key_encrypted": b"ciphertext of a key",
-        "api_secret_encrypted": b"ciphertext of a secret",
+        "api_key_encrypted": encrypt(API_KEY.encode(), at=Place(TABLE, pk, "api_key_encrypted")),
+        "api_secret_encrypted": encrypt(API_SECRET.encode(), at=Place(TABLE, pk, "api_secret_encrypted")),
+        "key_fingerprint": fingerprint(API_KEY),
+        "key_version": keyring().current_version,
+        "key_set_at": NOON,
+        "key_set_by": "admin@example.com",
         "permissions": ["read", "trade"],
     }
     return create(ExchangeApiKey, columns, defaults)

@@ -227,8 +227,9 @@ _BESIDE: tuple[tuple[str, str, Values, Values, Values], ...] = (
     ("abidance.system_settings", "config.system_settings", {"key": "theme", "value": Jsonb("dark")}, {}, {}),
     (
         "abidance.api_keys", "config.api_keys",
-        {"exchange": "bybit", "label": "main", "api_key_encrypted": b"x" * 64, "api_secret_encrypted": b"x" * 64,
-         "permissions": Jsonb(["trade"])}, {}, {},
+        {"exchange": "bybit", "label": "main", "api_key_encrypted": b"\1\0\1" + b"x" * 64,
+         "api_secret_encrypted": b"\1\0\1" + b"x" * 64, "permissions": Jsonb(["trade"])}, {},
+        {"key_fingerprint": "0123456789abcdef", "key_version": 1, "key_set_at": NOON, "key_set_by": "admin"},
     ),
     (
         "abidance.watched_symbols", "config.watched_symbols",

@@ -347,4 +347,30 @@ EDGES = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES)
+KEYS = ("tests/config_app/test_ciphertexts.py",)
+ROTATION = ("tests/config_app/test_key_rotation.py",)
+SECRETS = (
+    Planted(
+        "bound_to_no_row", "A ciphertext opens in every row of its table.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.column}", KEYS,
+    ),
+    Planted(
+        "bound_to_no_column", "Key and secret of a row can be swapped.",
+        "tradingdb/lib/crypto.py", "{self.table}|{self.row:d}|{self.column}", "{self.table}|{self.row:d}", KEYS,
+    ),
+    Planted(
+        "secret_before_its_trace", "A key is taken out within a transaction that its caller rolls back.",
+        "config_app/services/api_keys.py", "transaction.atomic(durable=True)", "transaction.atomic()", KEYS,
+    ),
+    Planted(
+        "rotation_without_locks", "What somebody writes while a batch is encrypted again is overwritten.",
+        "config_app/services/key_stores.py", " FOR NO KEY UPDATE SKIP LOCKED", "", ROTATION,
+    ),
+    Planted(
+        "removed_while_written", "A version leaves the file while a transaction is open that used it.",
+        "config_app/services/field_keys.py", 'cursor.execute(f"LOCK TABLE {each.name} IN SHARE MODE")', "pass",
+        ROTATION,
+    ),
+)  # fmt: skip
+
+PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS)

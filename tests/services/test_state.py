@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tradingdb.lib.keyring import load
 from tradingdb.services.errors import ServiceError
 from tradingdb.services.processes import ProcessId
 from tradingdb.services.secret_files import load_secrets
@@ -46,9 +47,10 @@ def test_secrets_are_made_once_and_differ_between_folders(state, tmp_path):
     assert first == again
     assert len({first.superuser_password, first.app_password, first.bot_password, first.redis_password}) == 4
     assert first.app_password != foreign.app_password
-    assert len(base64.b64decode((state.secrets / "field_key").read_text())) == 32
+    assert len(base64.b64decode((state.secrets / "audit_key").read_text())) == 32
+    assert load(state.secrets / "field_keys").current_version == 1
     modes = {file.name: file.stat().st_mode & 0o777 for file in state.secrets.iterdir()}
-    assert modes.pop("audit_key") == 0o400
+    assert (modes.pop("audit_key"), modes.pop("field_keys")) == (0o400, 0o400)
     assert set(modes.values()) == {0o600}
 
 

@@ -94,7 +94,7 @@ def has_old_rows(table: TimeTable, policy: Policy, before: datetime) -> bool:
         storage = storage_of(cursor, table.name)
         for relation, bounds in _places(cursor, table, storage, policy, before):
             _, old, values = _rules(cursor, table, policy, {"before": before, **bounds})
-            cursor.execute(f"SELECT EXISTS (SELECT FROM {relation} WHERE {old})", values)  # noqa: S608
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {relation} WHERE {old})", values)  # noqa: S608 (names come from code)  # nosec B608
             if cursor.fetchone()[0]:
                 return True
     return False
@@ -123,7 +123,7 @@ def _delete_from(
     within, old, values = _rules(cursor, table, policy, values)
     names = ", ".join(map(cursor.db.ops.quote_name, (table.key, table.column)))
     cursor.execute(
-        f"DELETE FROM {relation} WHERE {within} AND ({names}) IN "  # noqa: S608 (names come from code)
+        f"DELETE FROM {relation} WHERE {within} AND ({names}) IN "  # noqa: S608 (names come from code)  # nosec B608
         f"(SELECT {names} FROM {relation} WHERE {old} LIMIT {BATCH})",
         values,
     )
@@ -149,7 +149,7 @@ def _rules(
 
 
 def _is_empty(cursor: CursorWrapper, part: Part) -> bool:
-    cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {qualified(cursor, part.schema, part.name)})")  # noqa: S608
+    cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {qualified(cursor, part.schema, part.name)})")  # noqa: S608 (names come from code)  # nosec B608
     return bool(cursor.fetchone()[0])
 
 

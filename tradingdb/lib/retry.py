@@ -34,7 +34,7 @@ def is_transient(error: BaseException | None) -> bool:
 def pause(attempt: int) -> float:
     """Return the seconds to wait after a lost attempt (from 1 on): a little, never the same, then twice as much."""
     doubled: int = 2 ** (attempt - 1)
-    return random.uniform(0.5, 1.5) * PAUSE_SECONDS * doubled  # noqa: S311 (no secret)
+    return random.uniform(0.5, 1.5) * PAUSE_SECONDS * doubled  # noqa: S311 (no secret)  # nosec B311
 
 
 def atomic_retried(function: Callable[P, T]) -> Callable[P, T]:

@@ -88,7 +88,7 @@ def round_trips(books: Books) -> Iterator[RoundTrip]:
 
     A bot holds one position at a time, so it is flat between its round trips, and at the end.
     """
-    luck = random.Random(books.seed)  # noqa: S311 (made-up prices, no secret)
+    luck = random.Random(books.seed)  # noqa: S311 (made-up prices, no secret)  # nosec B311
     prices = {symbol: Decimal(100 * (place + 1)) for place, symbol in enumerate(SYMBOLS)}
     bot_ids = books.bot_ids()
     rounds = -(-books.trades // books.bots)
@@ -271,7 +271,7 @@ def _make_partitions(first: datetime, last: datetime) -> None:
 
 def _candle_lines(symbol: str, last: datetime, count: int, seed: int) -> Iterator[str]:
     """Yield a series of candles as CSV, prices in whole cents on a random walk."""
-    luck = random.Random(f"{seed} {symbol}")  # noqa: S311 (made-up prices, no secret)
+    luck = random.Random(f"{seed} {symbol}")  # noqa: S311 (made-up prices, no secret)  # nosec B311
     close = 100_00 * (SYMBOLS.index(symbol) + 1)
     for number in range(count, 0, -1):
         first = close

@@ -62,7 +62,7 @@ def run_as(
     account: Account | None, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as the account (None: as ourselves) and return it with its output."""
-    return subprocess.run(  # noqa: S603  the commands are ours
+    return subprocess.run(  # noqa: S603 (the commands are ours)  # nosec B603
         command,
         env=environment,
         cwd="/",

@@ -121,7 +121,7 @@ def status(options: argparse.Namespace) -> int:
 def execute(options: argparse.Namespace) -> int:
     """Run a command with servers of its own, which end with it."""
     if os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"):
-        os.execvp(options.words[0], options.words)  # noqa: S606  the user's own command
+        os.execvp(options.words[0], options.words)  # noqa: S606 (the user's own command)  # nosec B606
     return run_with_servers(options.words, os.environ, durable=options.durable)
 
 

@@ -25,7 +25,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     # Each web process may open 20, each worker process 8.
     "max_connections": "200",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # the name of a method, no password  # nosec B105
     "wal_level": "replica",
     "fsync": "on",
     "synchronous_commit": "on",

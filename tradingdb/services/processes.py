@@ -81,7 +81,7 @@ def spawn(child: Child, log: BinaryIO, *, as_spare: bool = False) -> "subprocess
     """Start the child in a session of its own, with its output in `log`; a spare waits in `stand_by` for its turn."""
     if child.before_start is not None:
         child.before_start()
-    return subprocess.Popen(  # noqa: S603  the commands are ours
+    return subprocess.Popen(  # noqa: S603 (the commands are ours)  # nosec B603
         child.command,
         cwd=child.directory,
         env={**child.environment, SPARE: "1"} if as_spare else child.environment,

@@ -1,12 +1,13 @@
 """The secrets of an instance: made once, kept in STATE_DIR/secrets, one file each, readable by the owner only."""
 
 import base64
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tradingdb.lib.keyring import new_keyring
+from tradingdb.lib.private_files import write_private
 from tradingdb.services.errors import ServiceError
 
 
@@ -15,7 +16,7 @@ def _password() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _field_key() -> str:
+def _seed() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -25,14 +26,14 @@ MAKERS: dict[str, Callable[[], str]] = {
     "postgres_bot": _password,
     "redis": _password,
     "django_secret_key": lambda: secrets.token_urlsafe(64),
-    "field_key": _field_key,
-    "audit_key": _field_key,
+    "field_keys": lambda: new_keyring().text(),
+    "audit_key": _seed,
     "admin_password": lambda: secrets.token_urlsafe(18),
 }
 
 
-# Another one in its place would leave what the first one signed without a witness.
-NEVER_WRITTEN = frozenset({"audit_key"})
+# Another one in its place would leave what the first one signed without a witness, and what it encrypted closed.
+NEVER_WRITTEN = frozenset({"audit_key", "field_keys"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +62,9 @@ def load_secrets(folder: Path) -> Secrets:
     )
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 in one step: a reader sees the old text or the new, never a part."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
 def _load(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
-        write_private(path, make() + "\n")
-        if path.name in NEVER_WRITTEN:
-            path.chmod(0o400)
+        write_private(path, f"{make().rstrip()}\n", mode=0o400 if path.name in NEVER_WRITTEN else 0o600)
     value = path.read_text().strip()
     if not value:
         raise ServiceError(

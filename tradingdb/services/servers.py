@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tradingdb.lib.private_files import write_private
 from tradingdb.services.postgres import Postgres, plan_postgres
 from tradingdb.services.processes import Child
-from tradingdb.services.secret_files import Secrets, load_secrets, write_private
+from tradingdb.services.secret_files import Secrets, load_secrets
 from tradingdb.services.state import StateDir
 from tradingdb.services.valkey import Valkey, plan_valkey
 
@@ -40,7 +41,7 @@ class Servers:
             given["BOT_DATABASE_URL"] = self.environ.get("BOT_DATABASE_URL") or given["DATABASE_URL"]
         key_files = {
             "SECRET_KEY_FILE": self.secrets.file("django_secret_key"),
-            "FIELD_KEY_FILE": self.secrets.file("field_key"),
+            "FIELD_KEY_FILE": self.secrets.file("field_keys"),
             "AUDIT_KEY_FILE": self.secrets.file("audit_key"),
         }
         return {

@@ -54,7 +54,7 @@ def run_with_servers(command: Sequence[str], environ: Mapping[str, str], *, dura
     """Run a command with servers of its own and return its exit status."""
     with throwaway_servers(environ, durable=durable) as variables:
         try:
-            process = subprocess.Popen(command, env={**environ, **variables})  # noqa: S603
+            process = subprocess.Popen(command, env={**environ, **variables})  # noqa: S603 (the command is ours)  # nosec B603
         except OSError as e:
             raise ServiceError(f"{command[0]} cannot be run: {e.strerror}.") from e
         # The terminal sends Ctrl-C to the command as well, and the command decides when to end.

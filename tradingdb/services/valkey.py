@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradingdb.lib.private_files import write_private
 from tradingdb.services.binaries import find_redis
 from tradingdb.services.processes import Child
-from tradingdb.services.secret_files import Secrets, write_private
+from tradingdb.services.secret_files import Secrets
 from tradingdb.services.state import StateDir
 
 

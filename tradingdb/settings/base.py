@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from tradingdb.lib.bounds import BOUNDS, SOCKET
 from tradingdb.lib.db import SEARCH_PATH
 from tradingdb.settings import env
+from tradingdb.settings.unfold import THEME_STYLE
 from tradingdb.settings.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = env.BASE_DIR
@@ -23,8 +24,10 @@ BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{PORT}", "address under which
 
 # --- secrets: no default in production
 SECRET_KEY = env.secret_from_file("SECRET_KEY_FILE", "file with Django's secret key") or ""
-# Encrypts what is secret in rows: 32 bytes, base64.
-FIELD_KEY = env.secret_from_file("FIELD_KEY_FILE", "file with the key that encrypts secrets in rows") or ""
+# Not read here: config_app.checks looks at it, so that the commands that make and mend it can run.
+FIELD_KEY_FILE = env.path(
+    "FIELD_KEY_FILE", None, "file with the keys that encrypt secrets in rows; manage.py make_key_file makes it"
+)
 DEBUG = False
 ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], "host names the server answers to")
 if "*" in ALLOWED_HOSTS:
@@ -224,12 +227,13 @@ MFA_FORMS = {
 }
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = {
+# No inline script and no inline style, but for the colours that the admin's theme writes into its pages, word for word.
+# Without npm (see STATICFILES_DIRS) the admin's own Alpine runs, which evaluates text; pages of ours never allow it.
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        # Unfold's Alpine evaluates expressions; no inline script is allowed.
-        "script-src": ["'self'", "'unsafe-eval'"],
-        "style-src": ["'self'", "'unsafe-inline'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'", THEME_STYLE],
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
@@ -271,9 +275,13 @@ _NODE_MODULES = BASE_DIR / "node_modules"
 for _prefix, _folder in {
     "npm/lightweight-charts": _NODE_MODULES / "lightweight-charts" / "dist",
     "npm/uplot": _NODE_MODULES / "uplot" / "dist",
+    # In the place of Unfold's own Alpine: the build that evaluates no text.
+    "unfold/js/alpine": _NODE_MODULES / ".alpine",
 }.items():
     if _folder.is_dir():
         STATICFILES_DIRS.append((_prefix, _folder))
+if not (_NODE_MODULES / ".alpine").is_dir():
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["script-src"].append("'unsafe-eval'")
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
 

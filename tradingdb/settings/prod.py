@@ -3,11 +3,11 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from tradingdb.settings.base import *  # noqa: F403
-from tradingdb.settings.base import DATABASE_URL, FIELD_KEY, REDIS_URL, SECRET_KEY
+from tradingdb.settings.base import DATABASE_URL, FIELD_KEY_FILE, REDIS_URL, SECRET_KEY
 
 _NEEDED = {
     "SECRET_KEY_FILE": SECRET_KEY,
-    "FIELD_KEY_FILE": FIELD_KEY,
+    "FIELD_KEY_FILE": FIELD_KEY_FILE,
     "DATABASE_URL": DATABASE_URL,
     "REDIS_URL": REDIS_URL,
 }

@@ -1,13 +1,11 @@
 """Settings of the tests: real PostgreSQL and Redis, cheap password hashes."""
 
-import base64
 from typing import Any
 
 from tradingdb.settings.base import *  # noqa: F403
 from tradingdb.settings.base import DATABASES, SECRET_KEY, startup_options
 
 SECRET_KEY = SECRET_KEY or "test-" + "0" * 60
-FIELD_KEY = base64.b64encode(b"test" * 8).decode()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # A pool per database outlives the test database's name; plain connections let pytest drop it.
 _options: dict[str, Any] = DATABASES["default"]["OPTIONS"]

@@ -165,6 +165,9 @@ NAVIGATION: list[dict[str, Any]] = [
     },
 ]
 
+# The hash of the <style> that the theme makes of COLORS and BORDER_RADIUS; a test says what it has to be.
+THEME_STYLE = "'sha256-PYoJBzwsbdUcz0KvAH/asjdUYNoPIkamy0LQLHrBDEs='"
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "tradingdb control room",
     "SITE_HEADER": "tradingdb",
@@ -176,7 +179,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "STYLES": [_file("admin.css"), _file("pages.css"), _file("lists.css")],
-    "SCRIPTS": [_file("admin.js")],
+    "SCRIPTS": [_file("alpine.js"), _file("admin.js")],
     "ENVIRONMENT": "bots.admin.sidebar.mode_banner",
     "DASHBOARD_CALLBACK": "analytics.admin.start_page.start_page",
     "BORDER_RADIUS": "6px",

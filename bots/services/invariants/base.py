@@ -64,7 +64,7 @@ def _ask(
             values = values | window.keys
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{clause} SELECT q.*, count(*) OVER () FROM ({sql}) AS q ORDER BY q LIMIT {SHOWN}",  # noqa: S608 (our own text)
+            f"{clause} SELECT q.*, count(*) OVER () FROM ({sql}) AS q ORDER BY q LIMIT {SHOWN}",  # noqa: S608 (our own text)  # nosec B608
             {**params, **values},
         )
         names = [column.name for column in cursor.description][:-1]

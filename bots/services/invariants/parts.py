@@ -35,4 +35,4 @@ SUMS_OF_POSITIONS = f"""
         min(CASE WHEN (side = 'buy') = (entered > 0) THEN 'long' ELSE 'short' END) AS least_side,
         max(CASE WHEN (side = 'buy') = (entered > 0) THEN 'long' ELSE 'short' END) AS greatest_side
     FROM ({PARTS}) AS parts GROUP BY bot_id, position_id
-"""
+"""  # no value stands in it  # nosec B608

@@ -28,7 +28,7 @@ SIZE = f"""
     SELECT bot_id, symbol, position_id, NULL, closed_quantity, quantity, NULL, NULL FROM fills
     WHERE (closed_quantity <> 0 AND opened_position_id IS NULL AND closed_quantity <> quantity)
         OR (opened_position_id IS NOT NULL AND (closed_quantity = 0 OR closed_quantity >= quantity))
-"""
+"""  # no value stands in it  # nosec B608
 REALIZED = f"""
     SELECT p.bot_id, p.symbol, p.position_id, p.realized_pnl, p.cost_basis, p.avg_entry_price, p.entry_notional,
         s.entry_notional AS entries_by_fills, p.exit_notional, s.exit_notional AS exits_by_fills, p.unrealized_pnl
@@ -49,13 +49,13 @@ REALIZED = f"""
         END
         OR p.total_pnl <> p.realized_pnl + p.unrealized_pnl
     )
-"""
+"""  # no value stands in it  # nosec B608
 SUMS = f"""
     SELECT p.bot_id, p.symbol, p.position_id, p.realized_pnl, s.realized AS realized_by_fills, p.fees,
         s.fees AS fees_by_fills, p.fill_count, s.fills
     FROM positions p JOIN ({SUMS_OF_POSITIONS}) s USING (bot_id, position_id)
     WHERE {DERIVED} AND (p.realized_pnl <> s.realized OR p.fees <> s.fees OR p.fill_count <> s.fills)
-"""
+"""  # no value stands in it  # nosec B608
 # Of a derived position the ends are those of its first and its last fill.
 CLOSED = f"""
     SELECT p.bot_id, p.symbol, p.position_id, p.status, p.size, p.opened_at, p.closed_at,
@@ -69,11 +69,11 @@ CLOSED = f"""
             f.executed_at IS DISTINCT FROM p.opened_at OR l.executed_at IS DISTINCT FROM p.closed_at
             OR (p.closed_at IS NOT NULL AND p.closing_fill_id IS DISTINCT FROM p.last_fill_id)
         ))
-"""
+"""  # no value stands in it  # nosec B608
 ONE_OPEN = f"""
     SELECT bot_id, symbol, count(*) AS open_positions, array_agg(position_id::text ORDER BY position_id) AS positions
     FROM positions WHERE status IN {OPEN} GROUP BY bot_id, symbol HAVING count(*) > 1
-"""
+"""  # no value stands in it  # nosec B608
 
 INVARIANTS: tuple[Invariant, ...] = (
     invariant(

@@ -13,14 +13,14 @@ SEQUENCE = f"""
     SELECT 'seals' AS table, number, number_before, low, high_before FROM ({LINKS}) AS links
     WHERE number <> coalesce(number_before + 1, CASE WHEN %(since)s::timestamptz IS NULL THEN 0 ELSE number END)
         OR (kind = 'seal' AND low <> coalesce(high_before, low))
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 CHAIN = f"""
     SELECT 'seals' AS table, number, encode(previous, 'hex') AS stored, encode(hash_before, 'hex') AS expected
     FROM ({LINKS}) AS links
     WHERE previous <> coalesce(
         hash_before, CASE WHEN number = 0 THEN decode(repeat('00', 32), 'hex') ELSE previous END
     )
-"""  # noqa: S608 (our own text)
+"""  # noqa: S608 (our own text)  # nosec B608
 UNRECORDED = """
     SELECT 'fill' AS kind, bot_id, fill_id AS id FROM fills f
     WHERE NOT EXISTS (SELECT FROM changes c WHERE c.table_name = 'fills' AND c.row_id = f.id::text)

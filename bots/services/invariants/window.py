@@ -49,15 +49,15 @@ TABLES = {
     "orders": f"""
         SELECT o.* FROM {ORDERS}
         JOIN trading.orders o USING (bot_id, order_id)
-    """,
+    """,  # no value stands in it  # nosec B608
     "order_events": f"""
         SELECT e.* FROM {ORDERS}
         JOIN trading.order_events e USING (bot_id, order_id)
-    """,
+    """,  # no value stands in it  # nosec B608
     "positions": f"""
         SELECT p.* FROM {POSITIONS}
         JOIN trading.positions p USING (bot_id, position_id)
-    """,
+    """,  # no value stands in it  # nosec B608
     "trades": f"""
         SELECT t.* FROM (
             SELECT unnest(%(w_trades)s::bigint[])
@@ -65,7 +65,7 @@ TABLES = {
             SELECT i.id FROM {POSITIONS}
             JOIN trading.trades i USING (bot_id, position_id)
         ) AS k(id) JOIN trading.trades t USING (id)
-    """,
+    """,  # no value stands in it  # nosec B608
     "fills": f"""
         SELECT f.* FROM (
             SELECT i.id FROM {ORDERS}
@@ -78,7 +78,7 @@ TABLES = {
             JOIN trading.positions p USING (bot_id, position_id)
             JOIN trading.fills i ON i.bot_id = p.bot_id AND i.fill_id = p.opening_fill_id
         ) AS k(id) JOIN trading.fills f USING (id)
-    """,
+    """,  # no value stands in it  # nosec B608
     "signals": 'SELECT * FROM trading.signals WHERE "timestamp" >= %(recent)s',
     "account_balance": 'SELECT * FROM trading.account_balance WHERE "timestamp" >= %(recent)s',
 }

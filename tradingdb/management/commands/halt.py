@@ -14,6 +14,8 @@ from tradingdb.lib.errors import DomainError
 
 class Command(BaseCommand):
     help = "Halt everything, or one scope. Needs PostgreSQL alone. There is no release here: that is for an admin."
+    # A bad key file, or whatever else a check finds, keeps nobody from halting.
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("reason", help="why; bots and people read it")
