@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from django.conf import settings
+from servestatic.middleware import ServeStaticMiddleware
 
 from tests.access.test_browser_pages import pages, some
 from tradingdb.settings.unfold import THEME_STYLE
@@ -81,6 +82,19 @@ def test_no_page_has_an_inline_script_or_style_and_every_page_has_the_policy(adm
     assert wrong == []
 
 
+def test_no_other_site_is_invited():
+    """Static files too, which the server's own middleware answers."""
+
+    async def rest(request):
+        """Stands for what answers everything else."""
+
+    middleware = ServeStaticMiddleware(rest)
+    alpine = middleware.files["/static/unfold/js/alpine/alpine.js"].alternatives[0]
+
+    assert alpine[1] == str(settings.BASE_DIR / "node_modules" / ".alpine" / "alpine.js")
+    assert "Access-Control-Allow-Origin" not in dict(alpine[2])
+
+
 def test_the_reader_sees_what_it_is_for():
     page = Inline()
     page.feed(
@@ -92,6 +106,7 @@ def test_the_reader_sees_what_it_is_for():
 
 
 def test_the_policy_has_one_exception_the_colours_of_the_theme():
+    assert (settings.BASE_DIR / "node_modules" / ".alpine" / "alpine.js").is_file(), "make setup brings it"
     rules = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
 
     assert rules["script-src"] == ["'self'"]

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.stories import Story, Write
-from tradingdb_client import ApiError, Client, ClientError, Pace, RateLimited, Unavailable
+from tradingdb_client import ApiError, Client, ClientError, NoPermit, Pace, RateLimited, Unavailable
 
 # How long a bot waits for an answer, and between two tries, in seconds.
 TIMEOUT = 3.0
 PACE = Pace(first=0.05, longest=0.5)
 PAUSE = 0.05
+NO_PERMIT = "no_permit"
 
 
 class Bot(threading.Thread, ABC):
@@ -73,9 +74,12 @@ class Bot(threading.Thread, ABC):
         while True:
             try:
                 return call()
-            except (Unavailable, RateLimited):
+            except (Unavailable, RateLimited, NoPermit) as error:
                 if self._is_given_up:
                     raise
+                if isinstance(error, NoPermit) and error.state is not None:
+                    self.refused.append(f"{self.name} {name}: {error}")
+                    return None
                 self.unanswered += 1
                 time.sleep(PAUSE)
             except ApiError as error:
@@ -133,6 +137,10 @@ class BatchBot(Bot):
     def _deliver(self, client: Client, batch: list[Write]) -> None:
         operations: Any = [{"op": write.kind, "data": write.body} for write in batch]
         results = self.repeat("batch", lambda: client.batch(operations))
+        # Without a permit the client sends the facts and holds the orders back. What is sent again is a replay.
+        while results and any(result.get("code") == NO_PERMIT for result in results) and not self._is_given_up:
+            time.sleep(PAUSE)
+            results = self.repeat("batch", lambda: client.batch(operations))
         for write, result in zip(batch, results or [], strict=bool(results)):
             if 200 <= result["status"] < 300:
                 self.acknowledged.add((write.kind, write.id))

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from tradingdb.lib import http
-from tradingdb.lib.secure import HttpsOnly
+from tradingdb.lib.secure import Threshold
 
 PROBE = """
 import django; django.setup()
@@ -78,7 +78,7 @@ async def ask(scope):
     async def send(message):
         sent.append(message)
 
-    await HttpsOnly(inner)(scope, None, send)
+    await Threshold(inner)(scope, None, send)
     return sent, bool(inside)
 
 
@@ -100,6 +100,12 @@ async def test_no_call_and_no_socket_comes_in_without_tls(kind, scheme, path, en
     assert entered is enters
     if not enters and kind == "http":
         assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (403, "https_required")
+
+
+async def test_trace_is_answered_nowhere():
+    sent, entered = await ask({"type": "http", "scheme": "https", "path": "/admin/", "method": "TRACE"})
+
+    assert (sent[0]["status"], entered) == (405, False)
 
 
 async def test_where_it_is_not_asked_for_everything_comes_in():

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _own_keys(settings: Any) -> Iterator[None]:
-    settings.REDIS_PREFIX = "test-marks:"
+    settings.REDIS_PREFIX = f"test-marks-{uuid4().hex}:"
     yield
-    for key in sync_client().scan_iter("test-marks:*"):
+    for key in sync_client().scan_iter(f"{settings.REDIS_PREFIX}*"):
         sync_client().delete(key)
 
 

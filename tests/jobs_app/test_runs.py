@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -50,7 +51,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def own_redis(settings: Any) -> Iterator[None]:
-    settings.REDIS_PREFIX = "test-jobs:"
+    settings.REDIS_PREFIX = f"test-jobs-{uuid4().hex}:"
     yield
     for key in sync_client().scan_iter(f"{settings.REDIS_PREFIX}*"):
         sync_client().delete(key)

@@ -374,4 +374,21 @@ SECRETS = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS)
+HARDENING = (
+    Planted(
+        "secrets_by_form_alone", "What stands beside the name of a secret is logged.",
+        "tradingdb/lib/logs.py", "return NAMED.sub(_blot, text)", "return text",
+        ("tests/audit/test_planted_secrets.py",),
+    ),
+    Planted(
+        "refused_and_charged", "What one bucket refuses empties the others.",
+        "tradingdb/lib/buckets.py", "if wait > 0 then return math.ceil(wait) end", "", ("tests/live/test_buckets.py",),
+    ),
+    Planted(
+        "api_without_tls", "A token goes over the wire in the clear and is answered.",
+        "tradingdb/lib/secure.py", 'elif scope["path"].startswith(API):', "elif False:",
+        ("tests/house/test_deploy.py",),
+    ),
+)  # fmt: skip
+
+PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS, *HARDENING)

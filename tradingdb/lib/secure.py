@@ -1,4 +1,4 @@
-"""No door without TLS, where the settings ask for it."""
+"""What no request gets past: TRACE, and calls and sockets without TLS where the settings ask for it."""
 
 import json
 
@@ -20,8 +20,15 @@ class HttpsRequired(DomainError):
     http_status = 403
 
 
-class HttpsOnly:
-    """Wraps the application: refuses calls of the API and sockets without TLS. Pages are redirected by Django.
+class Untraceable(DomainError):
+    """TRACE, which nobody needs here."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class Threshold:
+    """Wraps the application: refuses TRACE, and the API and sockets without TLS. Pages are redirected by Django.
 
     The scheme is what the server heard: uvicorn takes X-Forwarded-Proto from FORWARDED_ALLOW_IPS alone.
     """
@@ -30,19 +37,21 @@ class HttpsOnly:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not settings.SECURE_SSL_REDIRECT or scope["type"] == "lifespan" or scope.get("scheme") in ("https", "wss"):
+        if scope.get("method") == "TRACE":
+            await refuse(send, Untraceable("TRACE is not answered here."))
+        elif not settings.SECURE_SSL_REDIRECT or scope["type"] == "lifespan" or scope.get("scheme") in ("https", "wss"):
             await self.inner(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["path"].startswith(API):
-            await refuse(send)
+            await refuse(send, HttpsRequired("Call over https; revoke the token you just sent."))
         else:
             await self.inner(scope, receive, send)
 
 
-async def refuse(send: Send) -> None:
-    """Answer 403 in the API's form."""
-    status, _, body = problem_of(HttpsRequired("Call over https; revoke the token you just sent."), new_request_id())
+async def refuse(send: Send, error: DomainError) -> None:
+    """Answer in the API's form."""
+    status, _, body = problem_of(error, new_request_id())
     content = json.dumps(body).encode()
     kind = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*kind, *headers_of_data()]})

@@ -289,6 +289,8 @@ if not (_NODE_MODULES / ".alpine").is_dir():
     CONTENT_SECURITY_POLICY["DIRECTIVES"]["script-src"].append("'unsafe-eval'")
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
+# Nobody else's pages need our files.
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 # --- the bot API
 RATE_LIMIT_FACTS_PER_MINUTE = env.number(
