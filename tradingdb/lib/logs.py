@@ -24,7 +24,7 @@ PEM = re.compile(r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END|\Z)", re.
 FAILING_ROW = re.compile(r"(Failing row contains \().*?(\)\.[ \t]*(?=\n|\Z)|\Z)", re.DOTALL)
 # A header with all that follows it, in a line, a dict or a pair.
 HEADER = re.compile(
-    r"""(?ix) (\b(?:proxy-)?(?:authorization|cookie|set-cookie)\b ['"]? \s*[:=,]\s* \[? b?)
+    r"""(?ix) (\b(?:proxy-)?(?:authorization|cookie|set-cookie)\b ['"]? \s*[:=,]\s* \[? (?:b(?=["']))?)
     ("[^"\n]*" | '[^'\n]*' | [^\n]+)"""
 )
 WORD = (
@@ -34,7 +34,7 @@ WORD = (
 NAME = re.compile(rf"(?:\w+[-_])*{WORD}(?:[-_](?:encrypted|hash|digest|value|raw|file))?\d?", re.IGNORECASE)
 # The name, with what stands between it and the value in a line, JSON, a dict, a query string or PostgreSQL's detail.
 NAMED = re.compile(
-    rf"""(?ix) ([\w-]*{WORD}[\w-]* ["')\]]* \s*[:=]\s* [\[(]* b?)
+    rf"""(?ix) ([\w-]*{WORD}[\w-]* ["')\]]* \s*[:=]\s* [\[(]* (?:b(?=["']))?)
     ("(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [^\s,;&)}}\]"']+)"""
 )
 # Shorter ones of the instance would blot out words.
