@@ -57,6 +57,12 @@ class PeopleMiddleware(MiddlewareMixin):
             return problem_page(request, FactorNeeded("Set up a second factor first, under /account/."))
         return HttpResponseRedirect(reverse("mfa_index"))
 
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Whoever signs out leaves nothing in the browser: no page in its cache, no setting in its storage."""
+        if request.method == "POST" and request.path == reverse("account_logout") and request.user.is_anonymous:
+            response["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Turn what services of people raise into pages; the API has its own."""
         if request.path.startswith(API):

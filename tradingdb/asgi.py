@@ -14,6 +14,7 @@ from audit.background import WebBackground  # noqa: E402
 from bots.api.lane import Lane  # noqa: E402
 from config_app.services.field_keys import KeysUnfit, field_keys_require  # noqa: E402
 from tradingdb.lib.door import App, Door, Receive, Scope, Send  # noqa: E402
+from tradingdb.lib.secure import HttpsOnly  # noqa: E402
 from tradingdb.lib.strictjson import BULK_LIMIT  # noqa: E402
 from tradingdb.routing import websocket_application  # noqa: E402
 from tradingdb.services.processes import stand_by  # noqa: E402
@@ -69,5 +70,5 @@ def bounded(receive: Receive) -> Receive:
     return bounded_receive
 
 
-application = Application()
+application = HttpsOnly(Application())
 stand_by()

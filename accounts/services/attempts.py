@@ -10,11 +10,8 @@ cannot empty the person's bucket. Redis counts for all processes; without it eac
 import hashlib
 import ipaddress
 import logging
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Lock
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -23,6 +20,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from audit.models import UserAction
+from tradingdb.lib.buckets import GIVE_BACK, TAKE, Charge, LocalBuckets, arguments
 from tradingdb.lib.errors import RateLimited
 
 logger = logging.getLogger(__name__)
@@ -39,78 +37,14 @@ class Bucket:
     burst: int
     refill_ms: int
 
+    def charge(self, key: str) -> Charge:
+        """Return what one attempt costs in the bucket of this key."""
+        return Charge(key, "attempts", self.burst * self.refill_ms, self.refill_ms)
+
 
 PAIR = Bucket("pair", 5, MINUTE_MS // 2)
 NETWORK = Bucket("network", 60, MINUTE_MS // 6)
 PERSON = Bucket("person", 60, MINUTE_MS // 2)
-
-# Every bucket is looked at before one is charged: a refused attempt costs nothing. ARGV: per key burst, refill.
-TAKE = """
-local now = redis.call('TIME')
-local t = now[1] * 1000 + now[2] / 1000
-local tats, wait = {}, 0
-for i, key in ipairs(KEYS) do
-  local burst, step = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local tat = tonumber(redis.call('GET', key) or t)
-  if tat < t then tat = t end
-  local over = tat + step - t - burst * step
-  if over > wait then wait = over end
-  tats[i] = tat + step
-end
-if wait > 0 then return math.ceil(wait) end
-for i, key in ipairs(KEYS) do
-  redis.call('SET', key, string.format('%.3f', tats[i]), 'PX', math.ceil(tats[i] - t) + 1000)
-end
-return 0
-"""
-
-# What a good one took goes back.
-GIVE_BACK = """
-for i, key in ipairs(KEYS) do
-  local tat = tonumber(redis.call('GET', key))
-  if tat then redis.call('SET', key, string.format('%.3f', tat - tonumber(ARGV[i])), 'KEEPTTL') end
-end
-"""
-
-Key = tuple[str, Bucket]
-
-
-class LocalBuckets:
-    """The same in this process, for the time Redis is away; remembers the last 10,000 buckets."""
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._tats: OrderedDict[str, float] = OrderedDict()
-        self._most = most
-        self._lock = Lock()
-
-    def take(self, keys: list[Key]) -> int:
-        """Return 0 and charge all, or the milliseconds to wait and charge none."""
-        now = time.monotonic() * 1000
-        with self._lock:
-            new = {key: max(self._tats.get(key, now), now) + bucket.refill_ms for key, bucket in keys}
-            wait = max(new[key] - now - bucket.burst * bucket.refill_ms for key, bucket in keys)
-            if wait > 0:
-                return int(wait) + 1
-            for key, tat in new.items():
-                self._tats[key] = tat
-                self._tats.move_to_end(key)
-            while len(self._tats) > self._most:
-                self._tats.popitem(last=False)
-        return 0
-
-    def give_back(self, keys: list[Key]) -> None:
-        """Take one attempt off each."""
-        with self._lock:
-            for key, bucket in keys:
-                if key in self._tats:
-                    self._tats[key] -= bucket.refill_ms
-
-    def clear(self, keys: list[Key]) -> None:
-        """Forget some buckets."""
-        with self._lock:
-            for key, _ in keys:
-                self._tats.pop(key, None)
-
 
 LOCAL = LocalBuckets()
 
@@ -134,9 +68,9 @@ class Attempt:
         self.network = network_of(request.META.get("REMOTE_ADDR") if request is not None else None)
         person = hashlib.sha256(name.strip().lower().encode()).hexdigest()[:32]
         prefix = f"{settings.REDIS_PREFIX}attempts:{kind}"
-        self._pair: Key = (f"{prefix}:pair:{person}:{self.network}", PAIR)
-        self._network: Key = (f"{prefix}:network:{self.network}", NETWORK)
-        self._person: Key = (f"{prefix}:person:{person}", PERSON)
+        self._pair = PAIR.charge(f"{prefix}:pair:{person}:{self.network}")
+        self._network = NETWORK.charge(f"{prefix}:network:{self.network}")
+        self._person = PERSON.charge(f"{prefix}:person:{person}")
         self._name = name.strip().lower()
 
     def take(self) -> None:
@@ -162,29 +96,27 @@ class Attempt:
         return self.network in {network_of(address) for address in addresses}
 
 
-def _take(keys: list[Key]) -> int:
-    names = [key for key, _ in keys]
-    numbers = [number for _, bucket in keys for number in (bucket.burst, bucket.refill_ms)]
+def _take(charges: list[Charge]) -> int:
+    keys, words = arguments(charges)
     try:
-        client = get_redis_connection("default")
-        return int(client.eval(TAKE, len(names), *names, *numbers))
+        return int(get_redis_connection("default").eval(TAKE, len(keys), *keys, *words))
     except RedisError as e:
         logger.warning("Attempts are counted in this process alone: %s", type(e).__name__)
-        return LOCAL.take(keys)
+        return LOCAL.take(charges)
 
 
-def _give_back(keys: list[Key]) -> None:
-    LOCAL.give_back(keys)
-    names = [key for key, _ in keys]
+def _give_back(charges: list[Charge]) -> None:
+    LOCAL.give_back(charges)
+    keys, words = arguments(charges)
     try:
-        get_redis_connection("default").eval(GIVE_BACK, len(names), *names, *(bucket.refill_ms for _, bucket in keys))
+        get_redis_connection("default").eval(GIVE_BACK, len(keys), *keys, *words)
     except RedisError:
         return
 
 
-def _clear(keys: list[Key]) -> None:
-    LOCAL.clear(keys)
+def _clear(charges: list[Charge]) -> None:
+    LOCAL.clear(charges)
     try:
-        get_redis_connection("default").delete(*(key for key, _ in keys))
+        get_redis_connection("default").delete(*(one.key for one in charges))
     except RedisError:
         return

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from audit.models import UserAction
 from tradingdb.lib.acting import who_acts
+from tradingdb.lib.logs import redact, scrub
 
 
 def record_action(
@@ -38,7 +39,7 @@ def record_action(
         resource_id=resource_id[:100],
         before=_json(before),
         after=_json(after),
-        reason=reason,
+        reason=redact(reason),
         # The address of the peer itself: a forwarded one is whatever the caller says.
         ip_address=(request.META.get("REMOTE_ADDR") or None) if request is not None else None,
         user_agent=agent[:500] or None,
@@ -47,7 +48,7 @@ def record_action(
 
 
 def _json(value: Mapping[str, Any] | None) -> Any:
-    return None if value is None else json.loads(json.dumps(dict(value), cls=DjangoJSONEncoder))
+    return None if value is None else scrub(json.loads(json.dumps(dict(value), cls=DjangoJSONEncoder)))
 
 
 # Actions on these tell of keys, which are the admins' business alone.

@@ -23,7 +23,7 @@ from bots.services.shell import Key, KeyChanged, Shell
 from tradingdb.lib import telemetry
 from tradingdb.lib.door import App, BodyTimeout, Receive, Scope, Send
 from tradingdb.lib.errors import BodyTooLarge, DomainError, RateLimited, Unavailable
-from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem, problem_of
+from tradingdb.lib.http import PROBLEM_TYPE, headers_of_data, new_request_id, problem, problem_of
 from tradingdb.lib.schema import Ident, failure, validated
 from tradingdb.lib.strictjson import check_content_type, check_size, parse
 from tradingdb.lib.tokens import bearer, check_token, is_bot_token
@@ -119,6 +119,8 @@ class Lane:
             detail = "Something went wrong here; the request id is in our log."
             body = dict(problem(status=500, code="internal_error", detail=detail, request_id=request_id))
         await respond(send, status, body, kind, extra | {"X-Request-ID": request_id})
+        if status in (401, 403):
+            logger.info("%s %s of a token refused with %d, request %s", call.method, call.path, status, request_id)
         CALLS_COUNT[call.path, status].inc()
         CALL_SECONDS[call.path].observe(time.perf_counter() - began)
 
@@ -217,7 +219,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 async def respond(send: Send, status: int, body: Mapping[str, Any], kind: str, headers: Mapping[str, str]) -> None:
     """Send one JSON answer."""
     content = ENCODER.encode(body).encode()
-    pairs = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
+    pairs = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode()), *headers_of_data()]
     pairs += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": content})

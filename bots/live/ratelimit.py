@@ -1,4 +1,4 @@
-"""Rate limits: one Lua call (GCRA) for a request or a lease of some, and a bucket in the process when Redis is away."""
+"""Rate limits of bots: one Lua call for a request or a lease of some; a bucket in the process when Redis is away."""
 
 import time
 from collections import OrderedDict
@@ -13,24 +13,10 @@ from redis.exceptions import RedisError
 from bots.live import keys
 from bots.live.client import async_client, sync_client
 from bots.live.publish import outage
+from tradingdb.lib.buckets import TAKE, Charge, LocalBuckets, arguments
 
 Bucket = Literal["facts", "commands", "reads"]
 WINDOW_MS = 60_000
-
-# Generic cell rate algorithm: one key holds the time at which the bucket is empty again. It always has a TTL, so a
-# crash cannot lock a bot out, and a burst at the edge of a window cannot pass twice the limit.
-GCRA = """
-local now = redis.call('TIME')
-local t = now[1] * 1000 + now[2] / 1000
-local window, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local step = window / limit * tonumber(ARGV[4])
-local tat = tonumber(redis.call('HGET', KEYS[1], ARGV[3]) or t)
-if tat < t then tat = t end
-if tat - t + step > window then return math.ceil(tat - t + step - window) end
-redis.call('HSET', KEYS[1], ARGV[3], string.format('%.3f', tat + step))
-redis.call('PEXPIRE', KEYS[1], window)
-return 0
-"""
 
 
 @dataclass(slots=True)
@@ -80,25 +66,6 @@ class Leases:
             self._leases.popitem(last=False)
 
 
-class LocalBuckets:
-    """The same algorithm in this process, for the time Redis is away; remembers the last 10,000 buckets."""
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._tats: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._most = most
-
-    def wait_ms(self, bot_id: str, bucket: Bucket, limit: int) -> int:
-        """Return 0 to admit, else how long to wait."""
-        now = time.monotonic() * 1000
-        step = WINDOW_MS / limit
-        tat = max(self._tats.pop((bot_id, bucket), now), now)
-        wait = tat - now + step - WINDOW_MS
-        self._tats[bot_id, bucket] = tat if wait > 0 else tat + step
-        if len(self._tats) > self._most:
-            self._tats.popitem(last=False)
-        return max(0, int(wait) + 1) if wait > 0 else 0
-
-
 _local = LocalBuckets()
 _leases = Leases()
 
@@ -113,9 +80,14 @@ def limit_of(bucket: Bucket) -> int:
     return limits[bucket]
 
 
+def charge(bot_id: str, bucket: Bucket, *, calls: int = 1) -> Charge:
+    """Return what some calls of a bot cost. A bot has one key, whose fields are its buckets."""
+    return Charge(keys.rate_limit(bot_id), bucket, WINDOW_MS, WINDOW_MS / limit_of(bucket) * calls)
+
+
 @cache
 def _script() -> Script:
-    return sync_client().register_script(GCRA)
+    return sync_client().register_script(TAKE)
 
 
 async def await_ms(bot_id: str, bucket: Bucket) -> int:
@@ -125,24 +97,26 @@ async def await_ms(bot_id: str, bucket: Bucket) -> int:
     limit = limit_of(bucket)
     if outage.is_over():
         try:
-            script = AsyncScript(await async_client(), GCRA)
+            script = AsyncScript(await async_client(), TAKE)
             for size in sorted({_leases.next_size(bot_id, bucket, limit), 1}, reverse=True):
-                wait = int(await script(keys=[keys.rate_limit(bot_id)], args=[WINDOW_MS, limit, bucket, size]))
+                names, words = arguments([charge(bot_id, bucket, calls=size)])
+                wait = int(await script(keys=names, args=words))
                 if not wait:
                     _leases.note(bot_id, bucket, size)
                     return 0
             return wait
         except RedisError as e:
             outage.lost(0, e)
-    return _local.wait_ms(bot_id, bucket, limit)
+    return _local.take([charge(bot_id, bucket)])
 
 
 def wait_ms(bot_id: str, bucket: Bucket) -> int:
     """As await_ms, for sync code."""
-    limit = limit_of(bucket)
+    one = charge(bot_id, bucket)
     if outage.is_over():
         try:
-            return int(_script()(keys=[keys.rate_limit(bot_id)], args=[WINDOW_MS, limit, bucket, 1]))
+            names, words = arguments([one])
+            return int(_script()(keys=names, args=words))
         except RedisError as e:
             outage.lost(0, e)
-    return _local.wait_ms(bot_id, bucket, limit)
+    return _local.take([one])

@@ -1,6 +1,7 @@
 """Events that bots report: stored together or not at all."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from bots.services.conflicts import conflict
 from bots.services.context import BotContext, run_for
 from bots.services.plan import Outcome, Plan, Sql, TryAgain
 from bots.services.sets import End, one_by_one
+from tradingdb.lib.logs import redact, scrub
 
 CLAIM = """
     INSERT INTO ingest_keys (bot_id, kind, natural_id, content_hash, fact_at)
@@ -57,6 +59,8 @@ def record_events(bot: BotContext, events: Sequence[NewEvent]) -> Plan[Outcome]:
     """Store events in one piece; those that are known already count as replayed, one with other content refuses all."""
     now = timezone.now()
     digests = {event.event_id: content_hash(event.body) for event in events}
+    # Told by their digests as they came; kept and shown without the secrets that a bot's text may hold.
+    events = [clean(event) for event in events]
     (known,) = yield [Sql(KNOWN, {"bot": bot.bot_id, "ids": list(digests)})]
     for row in known:
         if bytes(row["content_hash"]) != digests[row["natural_id"]]:
@@ -89,6 +93,7 @@ def record_each_event(bot: BotContext, events: Sequence[NewEvent]) -> Plan[list[
     """Store events, no two of one id, each of which may be refused by itself."""
     now = timezone.now()
     digests = {event.event_id: content_hash(event.body) for event in events}
+    events = [clean(event) for event in events]
     (rows,) = yield [Sql(KNOWN, {"bot": bot.bot_id, "ids": list(digests)})]
     known = {row["natural_id"] for row in rows}
     new = [event for event in events if event.event_id not in known]
@@ -103,6 +108,17 @@ def record_each_event(bot: BotContext, events: Sequence[NewEvent]) -> Plan[list[
     answers = yield from one_by_one([record_events(bot, [event]) for event in others])
     ends |= zip((event.event_id for event in others), answers, strict=True)
     return [ends[event.event_id] for event in events]
+
+
+def clean(event: NewEvent) -> NewEvent:
+    """Return an event with the secrets in its free text blotted out."""
+    return replace(
+        event,
+        body=scrub(event.body),
+        message=redact(event.message),
+        details=scrub(event.details),
+        stack_trace=redact(event.stack_trace) if event.stack_trace else event.stack_trace,
+    )
 
 
 def _conflict(bot: BotContext, events: Sequence[NewEvent], row: dict[str, Any]) -> Plan[Outcome]:

@@ -5,10 +5,11 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.services import attempts
-from accounts.services.attempts import NETWORK, PAIR, PERSON, Attempt, LocalBuckets, network_of
+from accounts.services.attempts import NETWORK, PAIR, PERSON, Attempt, network_of
 from audit.models import UserAction
 from tests.accounts.conftest import enrol, is_in, sign_in
 from tests.factories import PASSWORD, UserFactory
+from tradingdb.lib.buckets import LocalBuckets
 from tradingdb.lib.errors import RateLimited
 
 pytestmark = pytest.mark.django_db
@@ -105,12 +106,12 @@ def away(name: str) -> None:
 
 
 def test_local_and_shared_buckets_admit_the_same():
-    keys = [("test", PAIR)]
+    keys = [PAIR.charge("test")]
     local = LocalBuckets()
 
     assert [local.take(keys) > 0 for _ in range(PAIR.burst + 1)] == [False] * PAIR.burst + [True]
-    shared = [attempts._take([("attempts-test", PAIR)]) > 0 for _ in range(PAIR.burst + 1)]
-    attempts._clear([("attempts-test", PAIR)])
+    shared = [attempts._take([PAIR.charge("attempts-test")]) > 0 for _ in range(PAIR.burst + 1)]
+    attempts._clear([PAIR.charge("attempts-test")])
     assert shared == [False] * PAIR.burst + [True]
 
 

@@ -114,7 +114,7 @@ def test_times_are_iso_in_utc_to_the_microsecond(admin, db):
     assert line["created_at"] == "2026-11-19T23:59:59.999999Z"
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'quoted", "'=1"])
+@pytest.mark.parametrize("evil", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'quoted", "'=1", "\uff1d1"])
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_text_never_becomes_a_formula_and_reads_back_as_it_was(admin, evil, kind):
     TradeFactory(notes=evil, gross_pnl=Decimal("-7.25"))

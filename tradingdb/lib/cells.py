@@ -11,8 +11,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.dateparse import parse_date
 
-# What makes a spreadsheet take text for a formula; with the apostrophe among them, taking one away again is exact.
-RISKY = tuple("=+-@\t\r\n'")
+# What makes a spreadsheet take text for a formula, wide forms as well: some take them for the narrow ones. With the
+# apostrophe among them, taking one away again is exact.
+RISKY = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
 # A number cell of a spreadsheet is a binary float: fifteen digits survive in it.
 SAFE_DIGITS = 15
 DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from csp.utils import build_policy
 from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from tradingdb.lib.error_pages import too_busy
 from tradingdb.lib.errors import DomainError, Unavailable
 from tradingdb.lib.gate import SITE, Bucket, Gate
-from tradingdb.lib.http import PROBLEM_TYPE, new_request_id, problem_of
+from tradingdb.lib.http import PROBLEM_TYPE, headers_of_data, new_request_id, problem_of
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -95,9 +96,12 @@ async def refuse(scope: Scope, error: DomainError, send: Send) -> None:
         request = HttpRequest()
         request.path, request.request_id = scope["path"], request_id  # type: ignore[attr-defined]
         answer = too_busy(request)
+        answer["Content-Security-Policy"] = build_policy()
     for name, value in {**headers, "X-Request-ID": request_id, "Content-Length": str(len(answer.content))}.items():
         answer[name] = value
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
+    # A page brings its own style, which the policy of data would stop.
+    pairs += [pair for pair in headers_of_data() if answer["Content-Type"] == PROBLEM_TYPE or b"policy" not in pair[0]]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": answer.content})
 

@@ -4,11 +4,12 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, TypedDict
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -83,6 +84,30 @@ def problem_of(error: DomainError, request_id: str) -> tuple[int, Mapping[str, s
     return error.http_status, headers, body
 
 
+@cache
+def headers_of_data() -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of an answer that is data: never guessed at, framed, run or kept."""
+    found = [
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cache-control", b"no-store"),
+    ]
+    if settings.SECURE_HSTS_SECONDS:
+        found.append((b"strict-transport-security", hsts().encode()))
+    return tuple(found)
+
+
+def hsts() -> str:
+    """Return the value of Strict-Transport-Security, as Django's middleware writes it."""
+    parts = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
+    if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        parts.append("includeSubDomains")
+    if settings.SECURE_HSTS_PRELOAD:
+        parts.append("preload")
+    return "; ".join(parts)
+
+
 def caller(request: HttpRequest) -> str:
     """Return who is known to have sent a request, as far as anybody has asked yet; a person by the e-mail address.
 
@@ -123,4 +148,6 @@ class RequestIdMiddleware:
 
     def _stamp(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        # Nothing of ours is for a cache but static files, which do not come by here.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response

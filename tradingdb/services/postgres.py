@@ -38,6 +38,9 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "log_checkpoints": "off",
+    # What was sent stays out of the log: neither the statement with its values nor the row that broke a rule.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 # Nobody misses the data of a test: no waiting for the disk, and room for every worker's pool.
 THROWAWAY_SETTINGS = {

@@ -17,9 +17,15 @@ for _name, _value in _NEEDED.items():
 
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Who speaks TLS is what uvicorn hears from the proxy that FORWARDED_ALLOW_IPS names. There is no header setting of
+# Django's here, since anybody could send that header past the proxy.
+SECURE_SSL_REDIRECT = True
+# Probes of the machine itself; and the API, which refuses instead (tradingdb.lib.secure).
+SECURE_REDIRECT_EXEMPT = ["^health/", "^metrics", "^api/"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
-SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+# Putting a domain on the browsers' preload list is its owner's step, and cannot be taken back for months.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SESSION_COOKIE_NAME = "__Host-sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken"
 # Whoever may move money proves more than a password.
