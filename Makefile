@@ -9,7 +9,8 @@ ROLE ?= viewer
 MINUTES ?= 10
 SEED ?= 1
 BOTS ?= 12
-PYTEST_ARGS ?= -n 2
+# Three workers on two cores: one or the other always waits, for a server or for the database.
+PYTEST_ARGS ?= -n 3
 
 BIN := .venv/bin
 SERVICES := $(BIN)/python -m tradingdb.services
@@ -64,7 +65,7 @@ check: .venv/.development ## style, types, imports, migrations, templates, what 
 	$(BIN)/djlint --check --lint templates
 
 .PHONY: test
-test: check chromium pgbouncer ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
+test: check chromium pgbouncer npm node_modules/.installed ## `make check`, then the tests with real servers; PYTEST_ARGS="-k name" chooses
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What must hold on every kind of server; `make test` runs it on the embedded PostgreSQL 18.
@@ -136,6 +137,18 @@ chromium:
 	fi; \
 	if find_chromium >/dev/null; then exit 0; fi; \
 	echo "Chromium is missing; install it (Debian: apt-get install chromium) for the browser tests." >&2; \
+	[ "$$CI" != true ]
+
+# The pages are looked at as they are with their charts and with the Alpine that evaluates no text.
+.PHONY: npm
+npm:
+	@if command -v npm >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing npm for the tests of the pages" >&2; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >&2; \
+	fi; \
+	if command -v npm >/dev/null; then exit 0; fi; \
+	echo "npm is missing; install it (Debian: apt-get install npm) for the tests of the pages." >&2; \
 	[ "$$CI" != true ]
 
 # The row security of bots is tried through a pooler in transaction mode, which an installation may have in between.

@@ -64,6 +64,14 @@ def emptied_quickly(trail_may_be_flushed: None) -> Iterator[None]:
     TransactionTestCase._fixture_teardown = original
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests as tests/sharing.py says."""
+    from tests.sharing import Sharing
+
+    return Sharing(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was left out because this machine cannot do it."""
     if not may_mount():

@@ -32,6 +32,18 @@ NO_DENY = """
     DROP TRIGGER deny_truncate ON audit.changes;
     DROP TRIGGER deny_change ON audit.changes;
     DROP FUNCTION audit.deny_change();
+    -- Made after every migration (audit.trail.triggers); their triggers go with them.
+    DO $$
+    DECLARE
+        made regprocedure;
+    BEGIN
+        FOR made IN SELECT oid FROM pg_proc
+            WHERE pronamespace = 'audit'::regnamespace AND starts_with(proname, 'trail_')
+        LOOP
+            EXECUTE format('DROP FUNCTION %s CASCADE', made);
+        END LOOP;
+    END
+    $$;
 """
 
 

@@ -83,6 +83,9 @@ class Sealer:
                     self.turn()
                 except (DatabaseError, InterfaceError) as e:
                     logger.warning("The audit trail could not be sealed: %s", str(e).strip())
+                except Exception:
+                    # Whatever it is: a sealer that ended would seal nothing for ever.
+                    logger.exception("The audit trail could not be sealed.")
                 finally:
                     close_old_connections()
                 self._stop.wait(max(0.05, EVERY_SECONDS - (time.monotonic() - began)))

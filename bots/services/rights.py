@@ -118,7 +118,6 @@ TABLES = {
 FUNCTIONS = (
     "trading.bot_of_token(text)",
     "trading.execution_is_known(text,text)",
-    "trading.control_told(text,text,text,timestamp with time zone)",
     # Limits over all bots: a bot hears the sums that its order is judged by, and breaches are acted on in its name.
     "trading.risk_usage(text,timestamp with time zone,text,numeric,numeric,boolean)",
     "trading.risk_lock_all(text[])",

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tradingdb.api import api
+from tests.api.described import description
 from tradingdb.routing import websocket_application
 
 # The admin's pages of one row and one list are told by their model and kind; Django's own pages keep their names.
@@ -69,7 +69,7 @@ def kind_of(route: str, pattern: URLPattern, table: str) -> str:
 
 def operations() -> set[str]:
     """Return the calls of the API."""
-    paths = api.get_openapi_schema()["paths"]
+    paths = description()["paths"]
     return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
 
 

@@ -2,12 +2,21 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 
+from tradingdb.api import api
+
 # Every code that an error can have, as the page of problems explains them.
 CODES = set(re.findall(r"^### (\w+)$", (settings.BASE_DIR / "docs" / "problems.md").read_text(), re.MULTILINE))
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Return the description of the API, made once: that takes a second. Nobody may change it."""
+    return api.get_openapi_schema()
 
 
 def resolved(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

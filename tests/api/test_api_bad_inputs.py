@@ -19,18 +19,17 @@ from bots.models import Bot, BotToken, Position, ReconciliationCase
 from tests.api import bad_values
 from tests.api.bad_inputs import BAD_CANDLES, CANDLES, OPERATIONS, WRITES, Case, of_body, of_field
 from tests.api.conftest import bot_caller, staff_caller
-from tests.api.described import CODES, resolved
+from tests.api.described import CODES, description, resolved
 from tests.api.doors import Door, Reply, by_application, by_views, digest, tables
 from tests.bots.ledger_tools import add_fill, place
 from tests.factories import BotFactory
-from tradingdb.api import api
 from tradingdb.lib.http import PROBLEM_TYPE
 
 Send = Callable[[], Reply]
 Judge = Callable[[Reply], str]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id", "errors"}
-DESCRIBED = api.get_openapi_schema()
+DESCRIBED = description()
 PATHS: dict[str, set[str]] = {
     path.removeprefix("/api/v1"): {method.upper() for method in calls} for path, calls in DESCRIBED["paths"].items()
 }

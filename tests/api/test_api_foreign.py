@@ -23,14 +23,14 @@ from bots.api import operations
 from bots.models import BotToken, ReconciliationCase
 from bots.services.tokens import token_create, token_revoke
 from tests.api.conftest import bot_caller
+from tests.api.described import description
 from tests.api.doors import Door, Reply, by_application, by_views
 from tests.api.foreign import LATER, SCOPES, WAYS, Ask, Names, settle
 from tests.factories import BotFactory
-from tradingdb.api import api
 
 DESCRIBED = {
     f"{method.upper()} {path.removeprefix('/api/v1')}": call
-    for path, calls in api.get_openapi_schema()["paths"].items()
+    for path, calls in description()["paths"].items()
     for method, call in calls.items()
 }
 HOT = [f"{call.method} {call.path}" for call in operations.CALLS]

@@ -13,7 +13,7 @@ MAKE = """
     CREATE TABLE touched.tables (name text);
     CREATE FUNCTION touched.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
     DECLARE
-        use text[] := '{last_used_at,seen_at,session_data,expire_date}';
+        use text[] := '{last_used_at,started_at,seen_at,session_data,expire_date}';
     BEGIN
         IF TG_OP <> 'UPDATE' OR to_jsonb(NEW) - use <> to_jsonb(OLD) - use THEN
             INSERT INTO touched.tables VALUES (TG_ARGV[0]);

@@ -167,6 +167,22 @@ def test_random_histories() -> None:
     assert Position.objects.filter(bot=together, status="closed").count() > 15
 
 
+def test_a_position_has_the_words_of_the_order_that_opened_it() -> None:
+    words = [{"leverage": "2", "strategy": "a"}, {"leverage": "5", "strategy": "b", "order_purpose": "stop_loss"}]
+    check(
+        [
+            *(order(f"o{n}", "buy", "2", **words[n]) for n in range(2)),
+            order("o2", "sell", "4", **words[1]),
+            *(fill(f"f{n}", f"o{n // 2}", "100", "1", n) for n in range(4)),
+            *(fill(f"f{n}", "o2", "100", "1", n) for n in range(4, 8)),
+        ],
+        statuses=[201] * 11,
+    )
+
+    for trade in Trade.objects.all():
+        assert (trade.leverage, trade.strategy, trade.exit_reason) == (2, "a", "stop_loss")
+
+
 def lives(source: random.Random) -> Told:
     """Many orders of several symbols, told of and filled side by side: some late, twice, too much, or before they are
     there; some refused or cancelled."""
@@ -188,16 +204,13 @@ def lives(source: random.Random) -> Told:
             told = {"order_id": name, "status": "submitted", "at": (BEGIN + timedelta(seconds=number)).isoformat()}
             one.append({"op": "order_update", "data": told})
         for place, quantity in enumerate(quantities):
-            second = number * 3 + place + (source.randrange(-60, 0) if source.random() < 0.04 else 0)
             more = {"fee": f"{source.uniform(-0.05, 3):.4f}", "fee_currency": source.choice([None, "USDT", "BTC"])}
             if source.random() < 0.7:
                 more["exchange_trade_id"] = f"x{number}-{place if source.random() < 0.97 else 0}"
             price = f"{source.uniform(20, 600):.4f}"
-            one.append(fill(f"f{number}-{place}", name, price, str(quantity), second, **more))
+            one.append(fill(f"f{number}-{place}", name, price, str(quantity), 0, **more))
             if source.random() < 0.04:
-                one.append(
-                    fill(f"f{number}-{place}", name, price, str(quantity + source.choice([0, 1])), second, **more)
-                )
+                one.append(fill(f"f{number}-{place}", name, price, str(quantity + source.choice([0, 1])), 0, **more))
         if source.random() < 0.15:
             told = {"order_id": name, "status": "cancelled", "at": (BEGIN + timedelta(seconds=number * 3)).isoformat()}
             one.insert(source.randrange(1, len(one) + 1), {"op": "order_update", "data": told})
@@ -208,7 +221,18 @@ def lives(source: random.Random) -> Told:
             some = source.choice(waiting)
             operations.append(some.pop(0))
             waiting = [told for told in waiting if told]
+    happen(source, operations)
     return operations
+
+
+def happen(source: random.Random, operations: Told) -> None:
+    """Let fills happen in the order in which they are told, but for some that are late."""
+    moments: dict[str, str] = {}
+    for second, operation in enumerate(operations):
+        if operation["op"] == "fill":
+            late = source.randrange(1, 60) if source.random() < 0.04 else 0
+            at = BEGIN + timedelta(seconds=second - late)
+            operation["data"]["executed_at"] = moments.setdefault(operation["data"]["fill_id"], at.isoformat())
 
 
 @pytest.mark.parametrize("seed", range(3))

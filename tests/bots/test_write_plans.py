@@ -18,7 +18,7 @@ from bots.services.tokens import token_create
 from tradingdb.management.synthetic import Books, register_bots, store_trades
 
 pytestmark = pytest.mark.unsound_ledger("generated books have no metrics of their days")
-TRADES = 4000
+TRADES = 2000
 BOT = "generated_0002"
 
 

@@ -476,14 +476,17 @@ def test_a_key_is_not_removed_while_somebody_still_writes_with_it(key_file: Path
     """Encrypted under the old key before, committed after everything else was done."""
     (pk,) = keys_made(1)
     old = crypto.keyring()
+    version_use(actor=SYSTEM)
+    rows_rotate()
     held, go_on = threading.Event(), threading.Event()
 
     def slowly() -> None:
+        texts = {"api_key_encrypted": f"key {pk}", "api_secret_encrypted": "late"}
+        late = {column: crypto.encrypt(text.encode(), at=crypto.Place(TABLE, pk, column), ring=old)
+                for column, text in texts.items()}  # fmt: skip
         try:
             with transaction.atomic():
-                place = crypto.Place(TABLE, pk, "api_secret_encrypted")
-                late = crypto.encrypt(b"late", at=place, ring=old)
-                ExchangeApiKey.objects.filter(pk=pk).update(api_secret_encrypted=late)
+                ExchangeApiKey.objects.filter(pk=pk).update(key_version=1, **late)
                 held.set()
                 go_on.wait(20)
         finally:
@@ -492,7 +495,7 @@ def test_a_key_is_not_removed_while_somebody_still_writes_with_it(key_file: Path
     thread = threading.Thread(target=slowly)
     thread.start()
     held.wait(20)
-    version_use(actor=SYSTEM)
+    assert keys_status()["free"] == [1], "nobody sees yet what is written"
     threading.Timer(0.5, go_on.set).start()
 
     assert versions_remove(actor=SYSTEM) == []

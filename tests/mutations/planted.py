@@ -25,6 +25,7 @@ INVARIANTS = (f"{BOTS}invariants.py",)
 RACES = (f"{BOTS}races.py",)
 METRICS = ("tests/analytics/test_services_risk_metrics.py", "tests/analytics/test_metrics_trades.py")
 FUZZ = ("tests/api/test_api_fuzz.py",)
+RUNS = (f"{BOTS}fill_runs.py",)
 
 FOLD = (
     Planted(
@@ -148,6 +149,30 @@ FACTS_ONCE = (
     ),
 )  # fmt: skip
 
+TOGETHER = (
+    Planted(
+        "watched_bot_in_a_run", "Fills of a batch are folded together although a limit watches each.",
+        "bots/services/fill_runs.py", " or is_watched(self.bot, row):", ":", (f"{BOTS}limits.py",),
+    ),
+    Planted(
+        "late_fill_in_a_run", "A late fill of a batch is folded behind the others.",
+        "bots/services/fill_runs.py", "if not is_newest or broken_by(", "if broken_by(", RUNS,
+    ),
+    Planted(
+        "words_of_the_last_order", "A position that a batch opens has the words of the order that filled it last.",
+        "bots/services/fill_runs.py", "write.origin._replace(exit_reason=origin.exit_reason)", "origin", RUNS,
+    ),
+    Planted(
+        "news_passes_fills", "News of an order passes the fills that were told before it.",
+        "bots/services/stretches.py", "if kind < before or (", "if (", RUNS,
+    ),
+    Planted(
+        "order_of_a_refused_fill", "A refused fill leaves the order that it brought along.",
+        "bots/services/carried_orders.py", "    if refused is not None:\n        return refused\n", "",
+        (f"{BOTS}carried_orders.py",),
+    ),
+)  # fmt: skip
+
 RULES = (
     Planted(
         "filled_when_beyond", "An order is filled only when more than its quantity was filled.",
@@ -258,7 +283,8 @@ AFTERWARDS = (
     ),
     Planted(
         "rebuild_leaves_inventions", "The rebuild leaves positions that no fill has opened.",
-        "bots/services/rebuild.py", "AND p.position_id <> ALL(%(ids)s::varchar[])\n\"\"\"\n# The other half",
+        "bots/services/rebuild.py",
+        "AND p.position_id <> ALL(%(ids)s::varchar[])\n\"\"\"  # no value stands in it  # nosec B608\n# The other half",
         "AND false\n\"\"\"\n# The other half", REBUILD,
     ),
     Planted(
@@ -365,4 +391,4 @@ HARDENING = (
     ),
 )  # fmt: skip
 
-PLANTED = (*FOLD, *FACTS_ONCE, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS, *HARDENING)
+PLANTED = (*FOLD, *FACTS_ONCE, *TOGETHER, *RULES, *LOCKS, *AFTERWARDS, *EDGES, *SECRETS, *HARDENING)

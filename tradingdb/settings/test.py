@@ -3,7 +3,7 @@
 from typing import Any
 
 from tradingdb.settings.base import *  # noqa: F403
-from tradingdb.settings.base import DATABASES, SECRET_KEY, startup_options
+from tradingdb.settings.base import DATABASES, MIDDLEWARE, SECRET_KEY, startup_options
 
 SECRET_KEY = SECRET_KEY or "test-" + "0" * 60
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -16,3 +16,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+MIDDLEWARE = [
+    "tests.static_files.static_files" if name == "servestatic.middleware.ServeStaticMiddleware" else name
+    for name in MIDDLEWARE
+]
