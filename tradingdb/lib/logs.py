@@ -17,24 +17,25 @@ from django.conf import settings
 
 GONE = "***"
 TOKEN = re.compile(r"(tdb_(?:live|demo|staff)_[A-Za-z0-9]{12}\.)[A-Za-z0-9_-]+")
-BEARER = re.compile(r"((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+(@)")
+BEARER = re.compile(r"((?:Bearer|Basic)\s{1,9})[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+URL_PASSWORD = re.compile(r"(\w://[^:/@\s]*:)[^@/\s]+(@)")
 PEM = re.compile(r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END|\Z)", re.DOTALL)
 # PostgreSQL tells a row that breaks a rule whole, up to a bracket and a point at the end of a line.
 FAILING_ROW = re.compile(r"(Failing row contains \().*?(\)\.[ \t]*(?=\n|\Z)|\Z)", re.DOTALL)
 # A header with all that follows it, in a line, a dict or a pair.
 HEADER = re.compile(
-    r"""(?ix) (\b(?:proxy-)?(?:authorization|cookie|set-cookie)\b ['"]? \s*[:=,]\s* \[? (?:b(?=["']))?)
+    r"""(?ix) (\b(?:proxy-)?(?:authorization|cookie|set-cookie)\b ['"]? \s{0,9}[:=,]\s{0,9} \[? (?:b(?=["']))?)
     ("[^"\n]*" | '[^'\n]*' | [^\n]+)"""
 )
 WORD = (
-    r"(?:password|passwd|passphrase|secret|api[-_]?key|private[-_]?key|session[-_]?(?:id|key)|csrf\w*token|totp"
+    r"(?:password|passwd|passphrase|secret|api[-_]?key|private[-_]?key|session[-_]?(?:id|key)|csrf\w{0,20}token|totp"
     r"|(?<![a-z])token)"
 )
-NAME = re.compile(rf"(?:\w+[-_])*{WORD}(?:[-_](?:encrypted|hash|digest|value|raw|file))?\d?", re.IGNORECASE)
-# The name, with what stands between it and the value in a line, JSON, a dict, a query string or PostgreSQL's detail.
+NAME = re.compile(rf"(?:[a-z0-9]+[-_])*{WORD}(?:[-_](?:encrypted|hash|digest|value|raw|file))?\d?", re.IGNORECASE)
+# The name's end, with what stands between it and the value in a line, JSON, a dict, a query string or PostgreSQL's
+# detail. Everything is bounded: the texts come from anybody.
 NAMED = re.compile(
-    rf"""(?ix) ([\w-]*{WORD}[\w-]* ["')\]]* \s*[:=]\s* [\[(]* (?:b(?=["']))?)
+    rf"""(?ix) ({WORD}[\w-]{{0,40}} ["')\]]{{0,3}} \s{{0,9}}[:=]\s{{0,9}} [\[(]{{0,3}} (?:b(?=["']))?)
     ("(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [^\s,;&)}}\]"']+)"""
 )
 # Shorter ones of the instance would blot out words.
