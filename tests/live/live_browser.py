@@ -37,7 +37,7 @@ class SocketServer:
     def stop(self) -> None:
         """End it as a deploy does: sockets are closed with 1012."""
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     def url(self, path: str) -> str:
