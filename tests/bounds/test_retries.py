@@ -107,7 +107,8 @@ def test_a_deadlock_is_run_again_and_both_get_through(through):
     outcomes = in_threads(lambda who: run(plans[who])) if through == "django" else through_shells(plans, bot)
 
     assert [outcome.body["who"] for outcome in outcomes] == [0, 1]
-    assert meeting.attempts == 3
+    # PostgreSQL ends one of the two, or on a busy machine both.
+    assert meeting.attempts in (3, 4)
     # Whoever came last wrote both rows.
     assert len(set(Order.objects.values_list("rejection_reason", flat=True))) == 1
 
@@ -220,7 +221,8 @@ def test_services_of_the_orm_are_run_again_too():
         return who
 
     assert in_threads(write) == [0, 1]
-    assert meeting.attempts == 3
+    # PostgreSQL ends one of the two, or on a busy machine both.
+    assert meeting.attempts in (3, 4)
 
 
 def test_a_service_inside_a_transaction_of_the_caller_is_run_once():
