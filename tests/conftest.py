@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import TransactionTestCase
 
@@ -15,6 +16,17 @@ from tests.ledger_checks import assert_teardown_ledger_holds
 # Where services write the ledger; elsewhere rows are made by hand, for what reads them.
 WRITERS = {"api", "bots", "bounds", "chaos", "client", "demo", "live"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database, without the sessions in the end that threads of the application still keep."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +54,15 @@ def trail_may_be_flushed() -> Iterator[None]:
 
     def flush(self: DatabaseOperations, style: Any, tables: Sequence[str], **options: Any) -> list[str]:
         names = ("changes", "seals")
-        switch = [[f"ALTER TABLE {name} {how} TRIGGER USER" for name in names] for how in ("DISABLE", "ENABLE")]
         said = original(self, style, tables, **options)
-        return [*switch[0], *said, *(f"TRUNCATE {name}" for name in names), *switch[1]] if said else []
+        # A hypertable's triggers cannot be switched off.
+        away = [f"DROP TRIGGER deny_truncate ON {name}" for name in names]
+        back = [
+            f"CREATE TRIGGER deny_truncate BEFORE TRUNCATE ON {name} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit.deny_change()"
+            for name in names
+        ]
+        return [*away, *said, *(f"TRUNCATE {name}" for name in names), *back] if said else []
 
     DatabaseOperations.sql_flush = flush  # type: ignore[method-assign]
     yield

@@ -25,7 +25,7 @@ from bots.live.rebuild import rebuild_if_empty
 from bots.live.script import LiveUpdate
 from bots.live.state import Changes, LiveState
 from bots.live.stored import astored_prices
-from bots.live.subscription import Subscription
+from bots.live.subscription import Subscription, raise_if_cancelled
 from bots.live.view import Filter, View
 from bots.live.viewers import Viewer, as_they_are
 
@@ -280,6 +280,7 @@ class Hub:
             try:
                 await job()
             except Exception:
+                raise_if_cancelled()
                 # One failed round must not end the rounds for the life of the process.
                 logger.exception("A round of the live hub failed")
 

@@ -21,6 +21,13 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
 
 
+def raise_if_cancelled() -> None:
+    """Raise CancelledError in a task that is to end, where an error on its way out hid that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Subscription:
     """Calls `on_updates` for each published batch; `on_connected` and `on_lost` when the connection comes and goes."""
 
@@ -46,6 +53,7 @@ class Subscription:
                     pause = FIRST_PAUSE_SECONDS
                     await self._listen(pubsub)
             except (RedisError, OSError) as e:
+                raise_if_cancelled()
                 logger.warning("The live subscription is interrupted: %s", e)
             self._on_lost()
             await asyncio.sleep(pause)
