@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError
+from django.db.backends.postgresql.creation import DatabaseCreation
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import TransactionTestCase
 
@@ -18,15 +19,19 @@ WRITERS = {"api", "bots", "bounds", "chaos", "client", "demo", "live"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, without the sessions in the end that threads of the application still keep."""
-    yield
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
-        )
+@pytest.fixture(autouse=True, scope="session")
+def database_goes_in_the_end() -> None:
+    """Remove the test database also while a thread or process of a test is still connected to it, or connects anew."""
+    original = DatabaseCreation._destroy_test_db
+
+    def destroy(self: DatabaseCreation, test_database_name: str, verbosity: int) -> None:
+        try:
+            original(self, test_database_name, verbosity)
+        except OperationalError:
+            with self._nodb_cursor() as cursor:
+                cursor.execute(f'DROP DATABASE "{test_database_name}" WITH (FORCE)')
+
+    DatabaseCreation._destroy_test_db = destroy  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.admin.utils import quote
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.urls import reverse
@@ -187,7 +188,7 @@ def test_write_outside_of_a_transaction_is_named_too() -> None:
 def test_page_that_edits_names_person_request_and_reason(client: Any) -> None:
     bot, person = BotFactory(max_positions=5), UserFactory(role="admin")
     client.force_login(person)
-    page = reverse("admin:bots_bot_change", args=[bot.pk])
+    page = reverse("admin:bots_bot_change", args=[quote(bot.pk)])
     fields = {"bot_name": bot.bot_name, "description": "", "max_positions": 3, "leverage_limit": 10}
 
     refused = client.post(page, fields)
@@ -198,7 +199,7 @@ def test_page_that_edits_names_person_request_and_reason(client: Any) -> None:
     last = changes("bots", bot.pk)[-1]
     assert (last.after, last.actor, last.reason) == ({"max_positions": 3}, str(person), "too many")
     assert last.request_id == answer["X-Request-ID"]
-    history = client.get(reverse("admin:bots_bot_history", args=[bot.pk])).content.decode()
+    history = client.get(reverse("admin:bots_bot_history", args=[quote(bot.pk)])).content.decode()
     assert all(word in history for word in (str(person), "too many", answer["X-Request-ID"], "max_positions"))
 
 
